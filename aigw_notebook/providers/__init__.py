@@ -1,0 +1,71 @@
+"""The registry: every provider by name, none imported before it is asked for.
+
+A third party registers a `Provider` value through the entry-point group `aigw_notebook.providers`.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import cast
+
+from ..errors import ConfigurationError, UnknownProvider
+from .base import Capabilities, Codec, KeyAuth, Message, Provider, SessionSettings, TurnDetection
+
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "Capabilities",
+    "Codec",
+    "KeyAuth",
+    "Message",
+    "Provider",
+    "SessionSettings",
+    "TurnDetection",
+    "get",
+    "names",
+    "with_capability",
+]
+
+ENTRY_POINT_GROUP = "aigw_notebook.providers"
+
+BUILT_IN = {
+    "openai": "aigw_notebook.providers.openai",
+}
+
+_loaded: dict[str, Provider] = {}
+
+
+def names() -> list[str]:
+    """The names of all registered providers, built-in first, the others by name."""
+    return [*BUILT_IN, *sorted(_third_party().keys() - BUILT_IN.keys())]
+
+
+def get(name: str) -> Provider:
+    """The provider of that name. Raises `UnknownProvider`, which lists the names there are."""
+    if name not in _loaded:
+        _loaded[name] = _load(name)
+    return _loaded[name]
+
+
+def with_capability(capability: str) -> list[str]:
+    """The names of the providers whose `Capabilities` has that field set, for errors that point elsewhere."""
+    return [name for name in names() if getattr(get(name).capabilities, capability)]
+
+
+def _third_party() -> dict[str, str]:
+    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _load(name: str) -> Provider:
+    if name in BUILT_IN:
+        return cast(Provider, import_module(BUILT_IN[name]).PROVIDER)
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        provider = point.load()
+        if not isinstance(provider, Provider):
+            raise ConfigurationError(f"entry point {point.value!r} gives no Provider value: ask its author")
+        return provider
+    known = names()
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"choose one of: {', '.join(known)}"
+    raise UnknownProvider(f"unknown provider {name!r}; {hint}")

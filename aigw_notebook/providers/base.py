@@ -1,0 +1,217 @@
+"""What every provider is made of: settings in, a codec, capabilities as data.
+
+A `Provider` is a value. A `Codec` is pure: no socket, no clock, no randomness but the ids handed to it. Differences
+between providers are `Capabilities`, never a provider's name in a shared module.
+"""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from ..audio.formats import PCM16_24K, AudioFormat
+from ..events import AnyServerEvent, ClientEvent, RawEvent, ServerEvent, SessionOpened
+
+__all__ = [
+    "Capabilities",
+    "Codec",
+    "Ids",
+    "KeyAuth",
+    "Message",
+    "Provider",
+    "SessionSettings",
+    "TurnDetection",
+]
+
+Message: TypeAlias = str | bytes
+"""What a socket carries: str for a text frame, bytes for a binary one."""
+
+Ids: TypeAlias = Callable[[str], str]
+"""Makes an id that begins with the given prefix, unlike any before."""
+
+
+def counting_ids(seed: str | None = None) -> Ids:
+    """Ids of one random part and a counter: unique in the process, cheap, and fixed when `seed` is given."""
+    base = secrets.token_hex(6) if seed is None else seed
+    numbers = count(1)
+    return lambda prefix: f"{prefix}{base}{next(numbers):09d}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnDetection:
+    """Who decides that the user has finished speaking.
+
+    `mode` "server" listens for silence, "semantic" for a finished thought, "manual" leaves it to `commit`.
+    The rest tunes "server" (`threshold` 0 to 1; the two times in ms) and "semantic" (`eagerness`); None is the
+    provider's default. With `create_response` False the provider marks turns and answers none; with
+    `interrupt_response` False it goes on speaking when the user begins.
+    """
+
+    mode: Literal["server", "semantic", "manual"] = "server"
+    threshold: float | None = None
+    prefix_padding_ms: int | None = None
+    silence_duration_ms: int | None = None
+    idle_timeout_ms: int | None = None
+    eagerness: Literal["low", "medium", "high", "auto"] | None = None
+    create_response: bool | None = None
+    interrupt_response: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSettings:
+    """What a caller wants of a session, in one vocabulary. None means the provider's own default.
+
+    `modalities` is what the model answers with: ("audio",) speaks and gives the transcript as text, ("text",) writes.
+    `turn_detection` None is the provider's default. `transcription` True asks for the user's words by the provider's
+    usual recognizer, a string names another, False asks for none. `tools` are JSON-schema declarations
+    (`{"name", "description", "parameters"}`). `options` goes into the provider's own session object as it is, on top
+    of all else: the documented door for what only one provider has.
+    """
+
+    model: str | None = None
+    voice: str | None = None
+    instructions: str | None = None
+    modalities: tuple[str, ...] | None = None
+    turn_detection: TurnDetection | None = None
+    transcription: bool | str | Mapping[str, Any] | None = None
+    tools: tuple[Mapping[str, Any], ...] = ()
+    tool_choice: str | Mapping[str, Any] | None = None
+    temperature: float | None = None
+    speed: float | None = None
+    max_output_tokens: int | None = None
+    input_format: AudioFormat | None = None
+    output_format: AudioFormat | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def changed(self, changes: Mapping[str, Any]) -> SessionSettings:
+        """These settings with `changes` laid over them; an unknown name raises `TypeError`."""
+        return replace(self, **dict(changes))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What a provider can do, as data. Formats are listed best first."""
+
+    text_in: bool = True
+    audio_in: bool = True
+    image_in: bool = False
+    text_out: bool = True
+    audio_out: bool = True
+    input_formats: tuple[AudioFormat, ...] = (PCM16_24K,)
+    output_formats: tuple[AudioFormat, ...] = (PCM16_24K,)
+    voices: tuple[str, ...] = ()
+    instructions: bool = True
+    tools: bool = False
+    cancel: bool = False
+    truncation: bool = False
+    server_turns: bool = False
+    semantic_turns: bool = False
+    manual_turns: bool = False
+    transcription: bool = False
+    out_of_band: bool = False
+    temperature: bool = False
+    speed: bool = False
+    max_output_tokens: bool = False
+    live_update: bool = False
+    resumption: bool = False
+    word_timings: bool = False
+    editable_history: bool = False
+    session_limit_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAuth:
+    """How a provider's key travels. Each form is None where the provider has no such form.
+
+    `env` are environment variables, the first that is set wins. `header` is (name, template), the template holding
+    `{key}`; `query` a parameter name; `subprotocol` a prefix that the key follows, offered together with
+    `subprotocol_with`.
+    """
+
+    env: tuple[str, ...] = ()
+    header: tuple[str, str] | None = None
+    query: str | None = None
+    subprotocol: str | None = None
+    subprotocol_with: tuple[str, ...] = ()
+
+
+class Codec(ABC):
+    """One provider's wire protocol: messages in, events out; events in, messages out.
+
+    Whoever drives it calls `opening` once, then `receive` and `send` in any order, and takes `messages_to_send` after
+    *every* call: answers the protocol demands are queued by the codec itself. A codec never raises on what a peer
+    sends, save `RemoteProtocolError` for a frame that cannot be read at all; an unknown message becomes a `RawEvent`.
+    `send` raises `Unsupported` or `LocalProtocolError` and queues nothing when it cannot say what was asked.
+    """
+
+    ready: ClassVar[type[ServerEvent]] = SessionOpened
+    """The event after which a session can be used: "connected" is not "ready"."""
+
+    def __init__(self, settings: SessionSettings, *, ids: Ids) -> None:
+        self.settings = settings
+        self.ids = ids
+        self._out: list[Message] = []
+
+    @property
+    @abstractmethod
+    def input_format(self) -> AudioFormat:
+        """What `AppendAudio` must carry."""
+
+    @property
+    @abstractmethod
+    def output_format(self) -> AudioFormat:
+        """What `AudioDelta` carries."""
+
+    @abstractmethod
+    def opening(self) -> None:
+        """Queue the messages that configure the session right after connect."""
+
+    @abstractmethod
+    def receive(self, message: Message) -> Sequence[AnyServerEvent]:
+        """The events that a message means, in order; often one, sometimes none."""
+
+    @abstractmethod
+    def send(self, event: ClientEvent) -> None:
+        """Queue the messages that say `event`."""
+
+    def messages_to_send(self) -> list[Message]:
+        """All queued messages in order; they are the caller's now."""
+        out, self._out = self._out, []
+        return out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One provider as a value: where it is, how one signs in, what speaks its protocol, what it can do.
+
+    `route` is the path below the gateway (`…/<account>/<gateway>/<route>`), `direct_url` the provider's own address.
+    `query` turns settings into the URL's parameters (model, agent …). `emulator` is the module of its emulator.
+    """
+
+    name: str
+    title: str
+    route: str
+    direct_url: str
+    codec: type[Codec]
+    capabilities: Capabilities
+    auth: KeyAuth
+    default_model: str | None = None
+    models: tuple[str, ...] = ()
+    query: Callable[[SessionSettings], Mapping[str, str]] = lambda settings: {}
+    emulator: str | None = None
+    ping_interval_s: float | None = 20.0
+    ping_timeout_s: float | None = 20.0
+
+    @property
+    def emulator_module(self) -> str:
+        """Dotted path of the emulator: `emulator`, else the built-in one of the same name."""
+        return self.emulator or f"aigw_notebook.gateway.emulators.{self.name}"
+
+
+def raw_event(kind: str, raw: Any) -> list[AnyServerEvent]:
+    """The answer of a codec's `receive` to a message it does not know."""
+    return [RawEvent(kind=kind, raw=raw)]

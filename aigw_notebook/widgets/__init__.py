@@ -1,0 +1,1 @@
+"""Widgets: a Python class and the JavaScript beside it in `static/`."""
