@@ -52,8 +52,11 @@ class AudioFormat:
         return size * 1000.0 / (self.bytes_per_sample * self.sample_rate)
 
     def byte_count(self, duration_ms: float) -> int:
-        """Bytes that `duration_ms` takes, rounded down to a whole sample."""
-        return int(duration_ms * self.sample_rate / 1000.0) * self.bytes_per_sample
+        """Bytes that `duration_ms` takes, rounded down to a whole sample.
+
+        For whole samples of data, `byte_count(duration_ms(data))` is `len(data)`: a millionth of a sample is forgiven.
+        """
+        return int(duration_ms * self.sample_rate / 1000.0 + 1e-6) * self.bytes_per_sample
 
     def __str__(self) -> str:
         return f"{self.encoding} {self.sample_rate} Hz"

@@ -1,1 +1,23 @@
-"""The embedded gateway: AI Gateway's routes, auth and errors on this machine, with a relay or an emulator behind each."""
+"""The embedded gateway: AI Gateway's routes, auth and errors on this machine, with a relay or an emulator behind each.
+
+The names below are loaded when first used: an emulator can be imported without asyncio or a socket library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .local import LocalGateway
+    from .upstreams import Upstream
+
+__all__ = ["LocalGateway", "Upstream"]
+
+_HOMES = {"LocalGateway": ".local", "Upstream": ".upstreams"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)

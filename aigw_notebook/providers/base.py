@@ -25,6 +25,8 @@ __all__ = [
     "Provider",
     "SessionSettings",
     "TurnDetection",
+    "counting_ids",
+    "raw_event",
 ]
 
 Message: TypeAlias = str | bytes
@@ -154,6 +156,8 @@ class Codec(ABC):
     def __init__(self, settings: SessionSettings, *, ids: Ids) -> None:
         self.settings = settings
         self.ids = ids
+        self.last_sent_id: str | None = None
+        """Id of the message queued last; a `SessionError` that names it is its answer. None where messages have none."""
         self._out: list[Message] = []
 
     @property

@@ -50,7 +50,7 @@ class Responder(Protocol):
         tools: Sequence[Mapping[str, Any]] = (),
         tool_choice: Any = "auto",
     ) -> Reply:
-        """The answer to the last thing said. `tools` are JSON-schema declarations with name, description, parameters."""
+        """The answer to the last thing said. `tools` are declarations: name, description, parameters (JSON schema)."""
         ...
 
 

@@ -1,0 +1,89 @@
+# Every target makes what it needs in .venv first; a second run installs nothing and needs no network.
+
+PYTHON ?= python3
+# A Python that was asked for by name is taken or refused; only the default one has substitutes.
+OTHERS := $(if $(filter file,$(origin PYTHON)),python3.13 python3.12 python3.11)
+
+VENV := .venv
+BENCH_VENV := .venv-bench
+PY := $(VENV)/bin/python
+PIP := -m pip install --quiet --disable-pip-version-check
+SOURCES := aigw_notebook tests bench scripts
+SLOW := kernel or browser or sdk or live
+
+.DEFAULT_GOAL := help
+.PHONY: help demo lab test test-unit check docs bench clean chromium
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(VENV)/.stamp-demo ## one turn in the terminal, the quickstart notebook as a page; no key needed
+	@$(PY) scripts/demo.py
+
+lab: $(VENV)/.stamp-lab ## open the quickstart notebook in JupyterLab
+	@$(PY) -m jupyterlab notebooks/01_quickstart.ipynb
+
+test: $(VENV)/.stamp-test chromium ## all tests, those with a kernel, a browser and the official SDK too
+	@$(PY) -m pytest
+
+test-unit: $(VENV)/.stamp-test ## the fast tests only
+	@$(PY) -m pytest -m "not ($(SLOW))"
+
+check: $(VENV)/.stamp-test ## lint, formatting, types
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+docs: $(VENV)/.stamp-test ## write the generated pages anew and check every link
+	@$(PY) docs/build.py
+
+bench: $(BENCH_VENV)/.stamp-bench ## ratios against pinned references (BENCH="--quick --only imports")
+	@$(BENCH_VENV)/bin/python -m bench $(BENCH)
+
+clean: ## remove everything that was built, the environments too
+	@rm -rf $(VENV) $(BENCH_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	  echo "The browser tests need Chromium: install it (Debian: apt-get install chromium), or run the others with 'make test-unit'." >&2; \
+	  exit 1; }
+
+# make_venv(directory): a new environment from the first Python that is new enough.
+define make_venv
+@for python in "$(PYTHON)" $(OTHERS); do \
+  if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+    "$$python" -m venv $(1) || { \
+      echo "$$python could not make $(1): install its venv module (Debian: apt-get install python3-venv)." >&2; exit 1; }; \
+    touch $(1)/.stamp-venv; exit 0; \
+  fi; \
+done; \
+echo "Python 3.11 or newer is needed and $(PYTHON) is not: name one with 'make PYTHON=/path/to/python3.12 …'." >&2; exit 1
+endef
+
+$(VENV)/.stamp-venv:
+	$(call make_venv,$(VENV))
+
+$(BENCH_VENV)/.stamp-venv:
+	$(call make_venv,$(BENCH_VENV))
+
+# The order of the extras is demo < lab < test: whoever has the larger one has the smaller ones too.
+$(VENV)/.stamp-demo: pyproject.toml | $(VENV)/.stamp-venv
+	@echo "Installing into $(VENV) (once) …"
+	@$(PY) $(PIP) -e ".[demo]"
+	@touch $@
+
+$(VENV)/.stamp-lab: pyproject.toml | $(VENV)/.stamp-venv
+	@echo "Installing JupyterLab into $(VENV) (once) …"
+	@$(PY) $(PIP) -e ".[lab]"
+	@touch $(VENV)/.stamp-demo $@
+
+$(VENV)/.stamp-test: pyproject.toml | $(VENV)/.stamp-venv
+	@echo "Installing the test tools into $(VENV) (once) …"
+	@$(PY) $(PIP) -e ".[test]"
+	@touch $(VENV)/.stamp-demo $(VENV)/.stamp-lab $@
+
+$(BENCH_VENV)/.stamp-bench: pyproject.toml | $(BENCH_VENV)/.stamp-venv
+	@echo "Installing the references into $(BENCH_VENV) (once) …"
+	@$(BENCH_VENV)/bin/python $(PIP) -e ".[bench]"
+	@touch $@

@@ -1,0 +1,139 @@
+"""What `%aigw` can do as a line: one function and one sentence for each word."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from .display import Table, publish
+
+if TYPE_CHECKING:
+    from .magics import AigwMagics
+
+__all__ = ["COMMANDS", "Command", "unknown_command"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One word of `%aigw`: what it runs, whether a session's name may follow, and what it does in one sentence."""
+
+    run: Callable[..., Any]
+    takes_session: bool
+    help: str
+
+
+def unknown_command(word: str) -> str:
+    """The sentence for a word that is no command."""
+    from . import providers
+
+    if word.partition(":")[0] in providers.names():
+        return f"to ask a question write %%aigw {word} with two percent signs, and the question below it"
+    close = get_close_matches(word, COMMANDS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(COMMANDS)}"
+    return f"unknown command {word!r}; {hint}"
+
+
+def _help(magics: AigwMagics) -> None:
+    lines = [(f"%aigw {name}{' [session]' * known.takes_session}", known.help) for name, known in COMMANDS.items()]
+    lines.insert(0, ("%%aigw [provider[:model]] [options]", "Ask a question: the cell is the question."))
+    markdown = "| Write | What you get |\n|---|---|\n" + "\n".join(f"| `{use}` | {does} |" for use, does in lines)
+    width = max(len(use) for use, _ in lines)
+    plain = "\n".join(f"{use.ljust(width)}  {does}" for use, does in lines)
+    ending = "All options of a cell: `%%aigw?`. Settings that stay: `%config AigwMagics`."
+    bundle = {"text/markdown": f"{markdown}\n\n{ending}", "text/plain": f"{plain}\n\n{ending.replace('`', '')}"}
+    publish(bundle)
+
+
+def _status(magics: AigwMagics) -> Table | None:
+    rows = [
+        {
+            "session": name,
+            "connected to": slot.session.where,
+            "model": slot.session.model,
+            "state": "closed" if slot.session.closed else "open",
+            "age_s": round(time.monotonic() - slot.opened_at),
+            "turns": len(slot.session.turns),
+        }
+        for name, slot in magics.slots
+    ]
+    if not rows:
+        print("No session is open; ask a question with %%aigw first.")
+        return None
+    return Table(rows)
+
+
+def _sessions(magics: AigwMagics) -> Table | None:
+    table = _status(magics)
+    return None if table is None else Table(table.rows, ["session", "state", "turns"])
+
+
+def _records(magics: AigwMagics, name: str | None = None) -> Any:
+    records = magics.slots.use(name).session.records
+    try:
+        import pandas
+    except ImportError:
+        return Table(records, ["turn", "role", "kind", "status", "text", "audio_ms", "total_ms"])
+    return pandas.DataFrame(records)
+
+
+def _transcript(magics: AigwMagics, name: str | None = None) -> Any:
+    return magics.slots.use(name).session.transcript
+
+
+def _providers(magics: AigwMagics) -> Table:
+    from . import providers
+
+    rows = []
+    for name in providers.names():
+        known = providers.get(name)
+        able = ("audio_in", "image_in", "audio_out", "tools", "server_turns")
+        can = [word.replace("_", " ") for word in able if getattr(known.capabilities, word)]
+        rows.append({"provider": name, "title": known.title, "model": known.default_model, "can": ", ".join(can)})
+    return Table(rows)
+
+
+def _config(magics: AigwMagics) -> Table:
+    traits = magics.class_own_traits(config=True)
+    rows = [
+        {"setting": f"AigwMagics.{name}", "value": repr(getattr(magics, name)), "what it is": trait.help}
+        for name, trait in sorted(traits.items())
+    ]
+    return Table(rows)
+
+
+def _close(magics: AigwMagics, name: str | None = None) -> None:
+    closed = magics.slots.close(name)
+    print(f"Closed: {', '.join(closed)}." if closed else "No session was open.")
+
+
+def _version(magics: AigwMagics) -> None:
+    own = import_module("aigw_notebook").__version__
+    others = [f"{name} {_version_of(name)}" for name in ("ipython", "ipykernel", "anywidget", "websockets")]
+    print(" · ".join([f"aigw-notebook {own}", *others]))
+
+
+def _version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+COMMANDS: dict[str, Command] = {
+    "help": Command(_help, False, "This list."),
+    "status": Command(_status, False, "The open sessions: where each is connected, its age and its turns."),
+    "sessions": Command(_sessions, False, "Their names."),
+    "records": Command(_records, True, "All that was said, as rows: a DataFrame where pandas is installed."),
+    "transcript": Command(_transcript, True, "The same, to be read."),
+    "providers": Command(_providers, False, "The providers there are and what each can do."),
+    "list": Command(_providers, False, "The same as `providers`."),
+    "config": Command(_config, False, "The settings of the magics; change one with `%config AigwMagics.name = value`."),
+    "close": Command(_close, True, "Close one session, or all; the next question begins anew."),
+    "reset": Command(_close, True, "The same as `close`."),
+    "version": Command(_version, False, "Versions, for a bug report."),
+}

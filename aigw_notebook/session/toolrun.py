@@ -1,0 +1,84 @@
+"""Running a tool the model called: off the loop, bounded in number and time, never raising."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import ToolError
+from ..events import ToolCall, ToolFinished
+from ..tools import Tool, result_text
+
+__all__ = ["ToolRunner"]
+
+MAX_TOOLS_AT_ONCE = 8
+
+
+class ToolRunner:
+    """Runs tool calls. A plain function gets a thread of its own, a coroutine function runs on the loop.
+
+    A plain function that outlives its time cannot be stopped: its thread goes on and its result is thrown away. Such
+    threads do not keep the process alive, and at most `MAX_TOOLS_AT_ONCE` calls run side by side.
+    """
+
+    def __init__(self, tools: Mapping[str, Tool], *, timeout_s: float) -> None:
+        self.tools = dict(tools)
+        self.timeout_s = timeout_s
+        self._places = asyncio.Semaphore(MAX_TOOLS_AT_ONCE)
+
+    async def run(self, call: ToolCall) -> ToolFinished:
+        """What the tool answered, or one sentence saying what went wrong, for the model and the records."""
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.timeout_s), self._places:
+                output, error = result_text(await self._call(call)), None
+        except TimeoutError:
+            output = error = f"tool {call.name!r} did not finish within {self.timeout_s:g} s"
+        except ToolError as exc:
+            output = error = str(exc)
+        except Exception as exc:
+            output = error = f"tool {call.name!r} failed: {type(exc).__name__}: {exc}"
+        duration_ms = (time.monotonic() - began) * 1000
+        return ToolFinished(call_id=call.call_id, name=call.name, output=output, error=error, duration_ms=duration_ms)
+
+    async def _call(self, call: ToolCall) -> Any:
+        tool = self.tools.get(call.name)
+        if tool is None:
+            raise ToolError(f"there is no tool {call.name!r}; the tools are: {', '.join(self.tools) or 'none'}")
+        arguments = tool.bind(call.arguments)
+        if tool.is_async:
+            return await tool.function(**arguments)
+        return await in_thread(lambda: tool.function(**arguments), name=f"aigw-tool-{call.name}")
+
+
+async def in_thread(work: Any, *, name: str) -> Any:
+    """The result of `work()`, run in a daemon thread; when the waiter is cancelled the result is thrown away."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if future.done():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def body() -> None:
+        result, error = None, None
+        try:
+            result = context.run(work)
+        except BaseException as exc:
+            error = exc if isinstance(exc, Exception) else ToolError(f"the tool ended with {type(exc).__name__}")
+        try:
+            loop.call_soon_threadsafe(settle, result, error)
+        except RuntimeError:
+            return  # the loop is closed: nobody waits any more
+
+    threading.Thread(target=body, name=name, daemon=True).start()
+    return await future

@@ -1,0 +1,84 @@
+"""The user's voice on its way out: chunked, converted, sent with back-pressure, and kept for the records."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..events import AppendAudio, ClientEvent, CommitAudio, SessionUpdate, SpeechStarted, SpeechStopped
+from ..providers.base import Codec, TurnDetection
+from ..transcript import Transcript
+from .user_input import AudioRing, StreamConverter, audio_chunks
+
+__all__ = ["VoiceInput"]
+
+
+class VoiceInput:
+    """Sends the user's audio in the session's input format and writes it to the transcript.
+
+    Where the provider ends the turns, only what it marked as speech is kept; where the caller does, everything is.
+    `automatic` gives the turn detection in force, None where the caller ends turns. `send` queues a client
+    event, `send_slowly` does so with back-pressure.
+    """
+
+    def __init__(
+        self,
+        codec: Codec,
+        transcript: Transcript,
+        *,
+        automatic: Callable[[], TurnDetection | None],
+        send: Callable[[ClientEvent], object],
+        send_slowly: Callable[[ClientEvent], Awaitable[None]],
+        now_ms: Callable[[], float],
+    ) -> None:
+        self._codec = codec
+        self._transcript = transcript
+        self._automatic = automatic
+        self._send = send
+        self._send_slowly = send_slowly
+        self._now_ms = now_ms
+        self._convert = StreamConverter(codec.input_format)
+        self._ring = AudioRing(codec.input_format)
+        self._speech_ms: float | None = None
+
+    async def utterance(self, sound: Any, sample_rate: int | None) -> None:
+        """Send one whole utterance and end it, whoever ends turns otherwise."""
+        automatic = self._automatic()
+        if automatic is not None:
+            self._send(SessionUpdate(changes={"turn_detection": TurnDetection(mode="manual")}))
+        async for data in audio_chunks(sound, self._codec.input_format, sample_rate=sample_rate):
+            await self._keep_and_send(data)
+        self._send(CommitAudio())
+        if automatic is not None:
+            self._send(SessionUpdate(changes={"turn_detection": automatic}))
+
+    async def chunk(self, chunk: Any, sample_rate: int | None) -> None:
+        """Send one chunk of a running microphone."""
+        data = self._convert(chunk, sample_rate)
+        if self._automatic() is None:
+            await self._keep_and_send(data)
+        elif data:
+            self._ring.append(data)
+            await self._send_slowly(AppendAudio(data=data))
+
+    async def commit(self) -> None:
+        """End the utterance of a running microphone."""
+        await self._keep_and_send(self._convert.flush())
+        self._send(CommitAudio())
+
+    def on_speech_started(self, event: SpeechStarted) -> None:
+        """Remember where in the sent audio the speech began."""
+        self._speech_ms = event.at_ms
+
+    def on_speech_stopped(self, event: SpeechStopped) -> None:
+        """Keep the audio that the provider took for speech."""
+        if self._speech_ms is None or event.at_ms is None:
+            return
+        data = self._ring.between(self._speech_ms, event.at_ms)
+        if data:
+            self._transcript.user_audio(data, self._codec.input_format, self._now_ms())
+
+    async def _keep_and_send(self, data: bytes) -> None:
+        if data:
+            self._transcript.user_audio(data, self._codec.input_format, self._now_ms())
+            await self._send_slowly(AppendAudio(data=data))

@@ -1,0 +1,92 @@
+"""An open socket with one reader and one writer, bounded in both directions."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from ..errors import LocalProtocolError
+from ..providers.base import Message
+from .tasks import TaskSet
+
+__all__ = ["Wire"]
+
+log = logging.getLogger("aigw_notebook")
+
+MAX_QUEUED_MESSAGES = 1_024
+SEND_TIMEOUT_S = 10.0
+
+
+class Wire:
+    """Messages to a peer in order, and messages from it handed to `take` as they come.
+
+    `take` runs inline in the reader. `over` is called once, with the close code and reason, when the socket is gone;
+    1006 stands for a socket that ended without a close frame. A peer that takes nothing for `SEND_TIMEOUT_S` is cut.
+    """
+
+    def __init__(
+        self, socket: ClientConnection, *, take: Callable[[Message], None], over: Callable[[int, str], None]
+    ) -> None:
+        self._socket = socket
+        self._take = take
+        self._over = over
+        self._outbox: asyncio.Queue[Message] = asyncio.Queue(MAX_QUEUED_MESSAGES)
+        self._tasks = TaskSet()
+        self._reader = self._tasks.spawn(self._read(), "aigw-read")
+        self._writer = self._tasks.spawn(self._write(), "aigw-write")
+
+    @property
+    def log_id(self) -> str | None:
+        """The gateway's log id, from the answer to the upgrade."""
+        response = self._socket.response
+        return response.headers.get("cf-aig-log-id") if response else None
+
+    def post(self, messages: list[Message]) -> None:
+        """Queue messages. Raises `LocalProtocolError` when too many wait already."""
+        for message in messages:
+            try:
+                self._outbox.put_nowait(message)
+            except asyncio.QueueFull:
+                raise LocalProtocolError(
+                    f"{MAX_QUEUED_MESSAGES} messages wait to be sent: the connection is stuck; close this session"
+                ) from None
+
+    async def post_slowly(self, messages: list[Message]) -> None:
+        """Queue messages, waiting while the peer is behind."""
+        for message in messages:
+            await self._outbox.put(message)
+
+    async def close(self) -> None:
+        """Say goodbye and wait, within bounds, until the reader has seen the end."""
+        await self._socket.close()
+        await asyncio.wait([self._reader], timeout=1.0)
+        await self._tasks.cancel()
+
+    async def _read(self) -> None:
+        recv, take, socket = self._socket.recv, self._take, self._socket
+        try:
+            while True:
+                take(await recv())
+        except ConnectionClosed:
+            close = (socket.close_code or 1006, socket.close_reason or "")
+        except Exception:
+            log.exception("a fault of this package ended a session")
+            await socket.close(1011)
+            close = (1011, "a fault of the client")
+        self._writer.cancel()
+        self._over(*close)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                message = await self._outbox.get()
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await self._socket.send(message)
+        except ConnectionClosed:
+            return
+        except TimeoutError:
+            self._socket.transport.abort()

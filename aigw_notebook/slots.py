@@ -1,0 +1,94 @@
+"""The sessions that notebook cells share, by name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from .faces import Session
+
+__all__ = ["Slot", "Slots"]
+
+
+@dataclass(slots=True)
+class Slot:
+    """A session under a name, with the provider and the settings it was opened with."""
+
+    provider: str
+    settings: dict[str, Any]
+    session: Session
+    opened_at: float = field(default_factory=time.monotonic)
+
+
+class Slots:
+    """Sessions by name. A cell that names only what it wants changed keeps the rest of the settings."""
+
+    def __init__(self) -> None:
+        self._slots: dict[str, Slot] = {}
+        self._last: str | None = None
+
+    def __iter__(self) -> Iterator[tuple[str, Slot]]:
+        return iter(list(self._slots.items()))
+
+    def names(self) -> tuple[str, ...]:
+        """All names, the oldest first."""
+        return tuple(self._slots)
+
+    def why_new(self, name: str, provider: str, wanted: dict[str, Any], *, new: bool) -> str | None:
+        """Why a cell cannot go on with the session of that name: None when it can, "" when there was none."""
+        slot = self._slots.get(name)
+        if slot is None:
+            return ""
+        if slot.session.closed:
+            return "the session before has ended"
+        if new:
+            return "you asked for it"
+        changed = [key for key, value in wanted.items() if slot.settings.get(key) != value]
+        changed += ["provider"] if slot.provider != provider else []
+        return f"changed {', '.join(changed)}" if changed else None
+
+    def settings(self, name: str, provider: str, wanted: dict[str, Any], *, new: bool) -> dict[str, Any]:
+        """What to open a session with: what is wanted now, on top of what the conversation had before."""
+        slot = self._slots.get(name)
+        kept = {} if slot is None or new or slot.provider != provider else slot.settings
+        return {**kept, **wanted}
+
+    def use(self, name: str | None = None) -> Slot:
+        """The slot of that name, or the one used last; it becomes the last used.
+
+        Raises `ConfigurationError` when there is none.
+        """
+        wanted = name or self._last
+        if wanted is None or wanted not in self._slots:
+            raise ConfigurationError(self._missing(name))
+        self._last = wanted
+        return self._slots[wanted]
+
+    def put(self, name: str, slot: Slot) -> None:
+        """Keep a newly opened session; the one that had the name is closed."""
+        before = self._slots.pop(name, None)
+        self._slots[name] = slot
+        self._last = name
+        if before is not None:
+            before.session.close()
+
+    def close(self, name: str | None = None) -> tuple[str, ...]:
+        """Close the session of that name, or all; the names of those closed."""
+        if name is not None:
+            self.use(name)
+        names = (name,) if name is not None else self.names()
+        for known in names:
+            self._slots.pop(known).session.close()
+        if self._last not in self._slots:
+            self._last = next(reversed(self._slots), None)
+        return names
+
+    def _missing(self, name: str | None) -> str:
+        if name is not None and self._slots:
+            return f"there is no session {name!r}; there are: {', '.join(self._slots)}"
+        return "no session is open; ask a question with %%aigw first"

@@ -1,0 +1,318 @@
+"""How a turn looks while it runs: in a notebook a widget and a growing row of sound, in a terminal plain text.
+
+Two threads meet here. Session events come on the portal thread, which may only touch what is addressed by id: widget
+messages and display updates. Whatever makes a *new* output is a job for the cell's own thread (`pump`), as anything
+else would land in the cell that happens to run.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+from .audio.formats import AudioFormat
+from .display import audio_offer, audio_output, file_name, in_kernel, player, publish, text_bundle
+from .events import AnyEvent, AudioDelta, OutputTranscript, TextDelta, ToolCall, ToolFinished
+from .pacing import AudioSegments, GrowingText, Scheduler, TextBatches
+
+if TYPE_CHECKING:
+    from IPython.display import Audio
+
+    from .turn import Turn
+    from .widgets.live import LiveView
+
+__all__ = ["CellView", "NotebookView", "TerminalView", "make_view"]
+
+READY_S = 1.0
+"""How long after the first words a view may take to answer, before the text goes on as plain display updates."""
+
+EARLY_MS = 200.0
+"""How early the next audio segment is sent to a page that plays segments in turn."""
+
+MARGIN_MS = 100.0
+"""How late it is sent to a page that merely shows what it is sent: cutting words off is worse than a pause."""
+
+
+class CellView(Protocol):
+    """The view of one running turn. It is a sink of the session: calling it with an event must not block or raise."""
+
+    def open(self) -> None:
+        """Put the view into the cell (cell thread)."""
+
+    def __call__(self, event: AnyEvent) -> None:
+        """Take an event (portal thread)."""
+
+    def pump(self, timeout_s: float) -> None:
+        """Do what only the cell's thread may do; wait for such work up to `timeout_s`."""
+
+    def wake(self) -> None:
+        """End a running `pump` (any thread)."""
+
+    def shut(self) -> None:
+        """Take no more events and stop all timers (portal thread)."""
+
+    def close(self, turn: Turn | None, *, text: dict[str, Any] | None = None, audio: bool = True) -> None:
+        """Put the turn's static outputs in the place of the live ones (cell thread)."""
+
+
+Stop = Callable[[float | None], object]
+"""Asked to stop the turn, with the milliseconds of audio the listener has heard, if known."""
+
+
+def make_view(*, loop: Scheduler, stop: Stop, title: str, sound: bool = True) -> CellView:
+    """The view that fits where this code runs: a widget in a kernel, plain text in a terminal."""
+    return NotebookView(loop=loop, stop=stop, title=title, sound=sound) if in_kernel() else TerminalView()
+
+
+class _Jobs:
+    """Work handed from the portal thread to the cell's thread."""
+
+    def __init__(self) -> None:
+        self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+
+    def put(self, job: Callable[[], object] | None) -> None:
+        self._jobs.put(job)
+
+    def run(self, timeout_s: float) -> None:
+        try:
+            job = self._jobs.get(timeout_s > 0, timeout_s)
+            while True:
+                if job is not None:
+                    job()
+                job = self._jobs.get_nowait()
+        except Empty:
+            return
+
+
+class _Words:
+    """The words of a turn as they come: each piece once, parts of the answer as paragraphs."""
+
+    def __init__(self) -> None:
+        self._streamed: set[str | None] = set()
+        self._last: str | None = None
+
+    def piece(self, event: AnyEvent) -> str:
+        """The text that `event` adds; empty when it adds none."""
+        if not isinstance(event, TextDelta | OutputTranscript) or not event.text:
+            return ""
+        if isinstance(event, OutputTranscript) and event.final and event.item_id in self._streamed:
+            return ""
+        begins = event.item_id not in self._streamed
+        self._streamed.add(event.item_id)
+        return f"\n\n{event.text}" if begins and len(self._streamed) > 1 else event.text
+
+
+class TerminalView:
+    """The answer as it comes, on standard output; the audio is offered as a file."""
+
+    def __init__(self) -> None:
+        self._jobs = _Jobs()
+        self._words = _Words()
+        self._wrote = False
+
+    def open(self) -> None:
+        """Nothing to prepare."""
+
+    def __call__(self, event: AnyEvent) -> None:
+        """Hand the event's words to the cell's thread."""
+        if piece := self._words.piece(event):
+            self._jobs.put(lambda: self._write(piece))
+
+    def pump(self, timeout_s: float) -> None:
+        """Write what has come."""
+        self._jobs.run(timeout_s)
+
+    def wake(self) -> None:
+        """End a running `pump`."""
+        self._jobs.put(None)
+
+    def shut(self) -> None:
+        """Nothing runs by itself here."""
+
+    def close(self, turn: Turn | None, *, text: dict[str, Any] | None = None, audio: bool = True) -> None:
+        """End the line; say how the turn ended and where its audio is."""
+        self._jobs.run(0)
+        if turn is None:
+            return
+        whole = text or (None if self._wrote else text_bundle(turn))
+        notes = [whole["text/plain"]] if whole else []
+        notes += [f"({turn.status})"] if self._wrote and turn.status != "completed" else []
+        notes += [audio_offer(turn)] if audio and turn.audio is not None else []
+        print(("\n" if self._wrote else "") + "\n".join(notes), flush=True)
+
+    def _write(self, piece: str) -> None:
+        self._wrote = True
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+
+
+class NotebookView:
+    """The live view in a notebook: a widget for the text, one audio output for the sound.
+
+    The widget's place becomes the static text at the end (same display id), so the saved file holds no widget. Where no
+    view answers (nbclient, no widget manager) the text goes on as Markdown updates of that same place, which get rarer
+    as the text grows.
+
+    The sound is a row of `IPython.display.Audio` segments in one display handle, each with autoplay, and at the end the
+    whole answer without. The page's part (`static/live.js`) plays the segments without a break and lets the final
+    player go on where the listener was. So the cell ends, and is saved, in its final state, while the voice is still to
+    be heard; a page without that script goes silent there and keeps the player.
+    """
+
+    def __init__(self, *, loop: Scheduler, stop: Stop, title: str, sound: bool = True) -> None:
+        self._loop = loop
+        self._stop = stop
+        self._title = title
+        self._jobs = _Jobs()
+        self._words = _Words()
+        self._parts: list[str] = []
+        self._batches = TextBatches(self._send_text, loop)
+        self._growing: GrowingText | None = None
+        self._segments = AudioSegments(self._play, loop, early_ms=self._early_ms) if sound else None
+        self._marks: dict[str, float] = {}
+        self._begun = loop.time()
+        self._text_id = f"aigw-{uuid4().hex}"
+        self._sound_id = f"aigw-{uuid4().hex[:12]}"
+        self._played = 0
+        self._audio_shown = False
+        self._widget: LiveView | None = None
+        self._ready = False
+        self._over = threading.Event()
+        self._timers: list[Any] = []
+
+    # -- cell thread
+
+    def open(self) -> None:
+        """Show the widget, at the place where the static text will be."""
+        from .widgets.live import LiveView
+
+        call = getattr(self._loop, "call_soon_threadsafe", None)
+        hop: Callable[..., Any] = call or (lambda callback, *args: callback(*args))
+        self._widget = LiveView(
+            sound_id=self._sound_id if self._segments else "",
+            state={"elapsed_ms": 0.0},
+            on_ready=lambda have: hop(self._on_ready, have),
+            on_stop=self._stop,
+        )
+        bundle = {
+            "application/vnd.jupyter.widget-view+json": _view_json(self._widget.model_id),
+            "text/plain": f"{self._title} …",
+        }
+        publish(bundle, display_id=self._text_id)
+
+    def pump(self, timeout_s: float) -> None:
+        """Make the audio output when the first segment is there."""
+        self._jobs.run(timeout_s)
+
+    def wake(self) -> None:
+        """End a running `pump`."""
+        self._jobs.put(None)
+
+    def close(self, turn: Turn | None, *, text: dict[str, Any] | None = None, audio: bool = True) -> None:
+        """Replace the live outputs by the static ones and let the widget go."""
+        self._over.wait(1.0)
+        self._jobs.run(0)
+        if self._widget is not None and (turn is None or turn.status in ("cancelled", "interrupted")):
+            self._widget.hush()
+        self._show_text(text or (text_bundle(turn) if turn is not None else {"text/plain": "(no answer)"}))
+        clip = turn.audio if turn is not None and audio else None
+        if clip is not None and turn is not None:
+            self._show_audio(audio_output(clip, file_name(turn), element_id=self._sound_id))
+        if self._widget is not None:
+            self._widget.close()
+
+    # -- portal thread
+
+    def __call__(self, event: AnyEvent) -> None:
+        """Show what the event brings."""
+        if self._over.is_set():
+            return
+        if piece := self._words.piece(event):
+            self._mark("first_text_ms")
+            self._add_text(piece)
+        handler = _HANDLERS.get(type(event))
+        if handler is not None:
+            handler(self, event)
+
+    def shut(self) -> None:
+        """Stop all timers; what is held back is in the static outputs."""
+        self._over.set()
+        self._batches.flush()
+        if self._segments is not None:
+            self._segments.close()
+        for timer in self._timers:
+            timer.cancel()
+
+    def _on_ready(self, have: int) -> None:
+        self._ready = True
+        if self._widget is not None and self._parts[have:]:
+            self._widget.send_text(have, self._parts[have:])
+
+    def _add_text(self, piece: str) -> None:
+        if self._growing is not None:
+            return self._growing.add(piece)
+        if not self._timers:
+            self._timers.append(self._loop.call_later(READY_S, self._fall_back))
+        self._batches.add(piece)
+        return None
+
+    def _send_text(self, text: str) -> None:
+        self._parts.append(text)
+        if self._widget is not None:
+            self._widget.send_text(len(self._parts) - 1, [text])
+
+    def _fall_back(self) -> None:
+        if not self._ready:
+            self._batches.flush()
+            self._growing = GrowingText(lambda text: self._show_text({"text/markdown": text}))
+            self._growing.add("".join(self._parts))
+
+    def _show_text(self, bundle: dict[str, Any]) -> None:
+        publish(bundle, display_id=self._text_id, update=True)
+
+    def _on_audio(self, event: AudioDelta) -> None:
+        self._mark("first_audio_ms")
+        if self._segments is not None:
+            self._segments.add(event.data, event.format)
+
+    def _on_tool(self, event: ToolCall | ToolFinished) -> None:
+        if self._widget is not None:
+            self._widget.mark(tool=event.name if isinstance(event, ToolCall) else None)
+
+    def _early_ms(self) -> float:
+        return EARLY_MS if self._ready else -MARGIN_MS
+
+    def _play(self, data: bytes, format: AudioFormat) -> None:
+        from .audio.wav import write_wav
+
+        self._played += 1
+        segment = player(data=write_wav(data, format), autoplay=True, element_id=f"{self._sound_id}-{self._played}")
+        if self._audio_shown:
+            self._show_audio(segment)
+        else:
+            self._jobs.put(lambda: self._show_audio(segment))
+
+    def _show_audio(self, audio: Audio) -> None:
+        publish(audio, display_id=f"{self._text_id}-audio", update=self._audio_shown)
+        self._audio_shown = True
+
+    def _mark(self, name: str) -> None:
+        if name not in self._marks:
+            self._marks[name] = (self._loop.time() - self._begun) * 1000
+            if self._widget is not None:
+                self._widget.mark(**self._marks)
+
+
+_HANDLERS: dict[type, Callable[[NotebookView, Any], None]] = {
+    AudioDelta: NotebookView._on_audio,
+    ToolCall: NotebookView._on_tool,
+    ToolFinished: NotebookView._on_tool,
+}
+
+
+def _view_json(model_id: str) -> dict[str, Any]:
+    return {"version_major": 2, "version_minor": 0, "model_id": model_id}

@@ -1,0 +1,1 @@
+"""Ratios of this package to pinned references, measured side by side in one run. Start it with `make bench`."""
