@@ -17,7 +17,7 @@ MAX_REASON_BYTES = 123
 """A control frame holds 125 bytes, two of which are the code (RFC 6455 §5.5)."""
 
 _DROPPED = frozenset({CloseCode.ABNORMAL_CLOSURE, CloseCode.TLS_HANDSHAKE})
-_FLUSH_TIMEOUT_S = 2.0
+_FLUSH_TIMEOUT_S = 1.0
 
 
 async def close_as(socket: Connection, code: int | None, reason: str | None) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.frames import CloseCode
 
 from ..endpoint import SILENT
 from .auth import TOKEN_HEADER, is_beta_header, is_beta_subprotocol, without_gateway_entries
@@ -116,8 +117,12 @@ async def _downward(upstream: ClientConnection, client: ServerConnection, counte
 
 async def _pass_close(source: Any, sink: Any) -> None:
     """Close `sink` as `source` was closed; when `sink` itself was closed first, the other direction passes that on."""
-    if source.close_code is not None:
-        await close_as(sink, source.close_code, source.close_reason)
+    code, reason = source.close_code, source.close_reason
+    broken = source.protocol.close_sent
+    if code == CloseCode.ABNORMAL_CLOSURE and broken is not None:
+        code, reason = broken.code, broken.reason  # ended from here, as for a message that is too large
+    if code is not None:
+        await close_as(sink, code, reason)
 
 
 def _subprotocols(request: ClientRequest) -> Iterator[str]:

@@ -71,8 +71,10 @@ class Wire:
         try:
             while True:
                 take(await recv())
-        except ConnectionClosed:
-            close = (socket.close_code or 1006, socket.close_reason or "")
+        except ConnectionClosed as error:
+            # What was received counts; else what this side had to end it with (1009: a message beyond the limit).
+            frame = error.rcvd or error.sent
+            close = (frame.code, frame.reason) if frame is not None else (1006, "")
         except Exception:
             log.exception("a fault of this package ended a session")
             await socket.close(1011)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 __all__ = ["first_paragraph", "parameter_notes"]
 
@@ -63,7 +64,7 @@ def _entries(lines: list[str], entry: re.Pattern[str]) -> Iterator[tuple[str, st
 
 
 def _numpy(lines: list[str]) -> Iterator[tuple[str, str]]:
-    for start, (head, rule) in enumerate(zip(lines, lines[1:], strict=False)):
+    for start, (head, rule) in enumerate(pairwise(lines)):
         if _NUMPY_HEAD.fullmatch(head) and _RULE.fullmatch(rule):
             yield from _numpy_entries(lines[start + 2 :])
 

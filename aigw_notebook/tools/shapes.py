@@ -1,7 +1,7 @@
 """A type hint as a `Shape`: its JSON schema, and a reader that checks a JSON value and turns it into the Python one.
 
-Both come from one place, so that what the schema asks for is what the reader takes. A reader raises `ToolError` with one
-sentence that names the argument and what it must be: the model reads it and tries again.
+Both come from one place, so that what the schema asks for is what the reader takes. A reader raises `ToolError` with
+one sentence that names the argument and what it must be: the model reads it and tries again.
 """
 
 from __future__ import annotations
@@ -17,14 +17,24 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from enum import Enum
 from inspect import Parameter
-from typing import Annotated, Any, Literal, NamedTuple, NoReturn, NotRequired, Required, TypeVar, Union
-from typing import get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    NoReturn,
+    NotRequired,
+    Required,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 from uuid import UUID
 
 from ..errors import ToolError
-from .results import plain_value
 
-__all__ = ["Context", "Field", "Shape", "record", "shape_of"]
+__all__ = ["Context", "Field", "Shape", "described", "record", "shape_of", "with_default"]
 
 SUPPORTED = (
     "str, int, float, bool, None, Any, Literal, Enum, unions, list, tuple, set, dict, TypedDict, dataclasses, "
@@ -66,7 +76,9 @@ class Context:
         try:
             return typing.get_type_hints(thing, localns=self.names, include_extras=True)
         except NameError as error:
-            raise ToolError(f"{self.owner} has a hint with the name {error.name!r}, unknown so far: define it first") from error
+            raise ToolError(
+                f"{self.owner} has a hint with the name {error.name!r}, unknown so far: define it first"
+            ) from error
         except (TypeError, SyntaxError) as error:
             raise ToolError(f"{self.owner} has a hint that cannot be read ({error}): correct it") from error
 
@@ -109,7 +121,7 @@ def _unwrapped(hint: Any) -> tuple[Any, str | None]:
 
 
 def _note(extra: Any) -> str | None:
-    """The description in what stands beside a type in `Annotated`: text, or the attribute of a field or `Doc` object."""
+    """The description in what stands beside a type in `Annotated`: text, or what a field or `Doc` object says."""
     candidates = (extra, getattr(extra, "description", None), getattr(extra, "documentation", None))
     return next((text for text in candidates if isinstance(text, str) and text.strip()), None)
 
@@ -344,7 +356,100 @@ def _left_out(field: Field, value: Any) -> bool:
 
 
 def with_default(shape: Shape, default: Any) -> Shape:
-    """The shape with this default in its schema, if it is plain data and not None."""
-    value = plain_value(default.value if isinstance(default, Enum) else default)
-    plain = value is not None and type(default) is not object and _is_json(value) and default is not Parameter.empty
-    return shape._replace(schema={**shape.schema, "default": value}) if plain else shape
+    """The shape with this default in its schema, if there is a JSON value that reads as it; None is never named."""
+    for value in _json_forms(default):
+        try:
+            if value is not None and shape.read(json.loads(json.dumps(value)), "") == default:
+                return shape._replace(schema={**shape.schema, "default": value})
+        except (ToolError, TypeError, ValueError):
+            continue
+    return shape
+
+
+def _json_forms(value: Any) -> tuple[Any, ...]:
+    if isinstance(value, Enum):
+        return value.value, value.name
+    if isinstance(value, date | time | UUID):
+        return (str(value).replace(" ", "T"),)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return (dataclasses.asdict(value),)
+    return (list(value),) if isinstance(value, tuple | set | frozenset) else (value,)
+
+
+def _class_shape(hint: Any, context: Context) -> Shape:
+    if not isinstance(hint, type):
+        _unsupported(hint, context)
+    if issubclass(hint, Enum):
+        return _enum(hint, context)
+    if typing.is_typeddict(hint):
+        return _typed_dict(hint, context.within(hint))
+    if hasattr(hint, "model_json_schema") and hasattr(hint, "model_validate"):
+        return _model(hint)
+    if dataclasses.is_dataclass(hint):
+        return _dataclass(hint, context.within(hint))
+    _unsupported(hint, context)
+
+
+def _typed_dict(hint: Any, context: Context) -> Shape:
+    """`Required` and `NotRequired` are read from the resolved hints: in text annotations the class misses them."""
+    marked = {Required: True, NotRequired: False}
+    fields = {
+        name: Field(shape_of(part, context), marked.get(get_origin(part), name in hint.__required_keys__))
+        for name, part in context.hints(hint).items()
+    }
+    return record(fields, dict, f"an object like {hint.__name__}")
+
+
+def _dataclass(hint: type, context: Context) -> Shape:
+    hints = context.hints(hint)
+    fields = {}
+    for part in dataclasses.fields(hint):
+        if part.init:
+            required = part.default is dataclasses.MISSING and part.default_factory is dataclasses.MISSING
+            shape = described(shape_of(hints[part.name], context), part.metadata.get("description"))
+            fields[part.name] = Field(shape if required else with_default(shape, part.default), required)
+    return _made(record(fields, lambda values: values, f"an object like {hint.__name__}"), lambda v: hint(**v))
+
+
+def _made(shape: Shape, make: Callable[[Any], Any]) -> Shape:
+    """The shape with one more step of reading, which may refuse with `ValueError` or `TypeError`."""
+
+    def read(value: Any, path: str) -> Any:
+        plain = shape.read(value, path)
+        try:
+            return make(plain)
+        except (ValueError, TypeError) as error:
+            raise ToolError(f'argument "{path}" is not accepted: {_first_fault(error)}') from error
+
+    return shape._replace(read=read)
+
+
+def _first_fault(error: Exception) -> str:
+    """One sentence; pydantic keeps its faults in a list and writes them over several lines."""
+    faults = getattr(error, "errors", None)
+    first = (faults() if callable(faults) else [None])[0]
+    if not isinstance(first, Mapping):
+        return " ".join(str(error).split())
+    place = ".".join(str(part) for part in first.get("loc", ()))
+    return f"{place}: {first.get('msg', '')}" if place else str(first.get("msg", ""))
+
+
+def _model(hint: Any) -> Shape:
+    schema = hint.model_json_schema()
+    plain = _inlined(schema, schema.get("$defs", {}), ())
+    return _made(Shape(plain, _read_any, f"an object like {hint.__name__}"), hint.model_validate)
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any], inside: tuple[str, ...]) -> Any:
+    """The schema with its references written out: they point to a root that is no longer there. Cycles end in `{}`."""
+    if isinstance(schema, list):
+        return [_inlined(part, definitions, inside) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
+    if name in inside:
+        return {}
+    if name in definitions:
+        rest = {key: part for key, part in schema.items() if key != "$ref"}
+        return _inlined({**definitions[name], **rest}, definitions, (*inside, name))
+    return {key: _inlined(part, definitions, inside) for key, part in schema.items() if key != "$defs"}

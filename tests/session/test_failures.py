@@ -8,7 +8,6 @@ import threading
 
 import pytest
 from websockets.asyncio.server import ServerConnection
-from websockets.http11 import Response
 
 import aigw_notebook as aigw
 from aigw_notebook.errors import (
@@ -69,10 +68,10 @@ def test_unreachable_host_names_the_address() -> None:
 
 
 def test_refused_upgrade_tells_status_and_code() -> None:
-    body = b'{"success":false,"result":[],"messages":[],"error":[{"code":2009,"message":"Unauthorized"}]}'
+    body = '{"success":false,"result":[],"messages":[],"error":[{"code":2009,"message":"Unauthorized"}]}'
 
     def refuse(connection, request):
-        return Response(401, "Unauthorized", connection.respond(401, "").headers, body)
+        return connection.respond(401, body)
 
     with Peer(well_behaved, process_request=refuse) as peer:
         with pytest.raises(Unauthorized) as caught:

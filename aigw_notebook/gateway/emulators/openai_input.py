@@ -18,6 +18,7 @@ from .openai_wire import Deltas, Wire
 __all__ = ["InputAudio", "Turns", "transcription_usage"]
 
 MIN_COMMIT_MS = 100
+ROUNDING_MS = 1e-6
 MAX_IDLE_MS = 60_000
 """While nobody speaks, older audio than this is forgotten: it keeps a long silence from filling the memory."""
 
@@ -115,8 +116,8 @@ class InputAudio:
         self._wire.event("input_audio_buffer.timeout_triggered", **span, item_id=self._item_id)
         self._commit(b"", self.written_ms)
 
-    def listen(self, item: Item) -> None:
-        """Have the audio of `item` listened to; the item is unheard until then."""
+    def listen(self, item: Item, *, transcribe: bool = True) -> None:
+        """Have the audio of `item` listened to; until then it is unheard. `transcribe`: the client may be told."""
         part = next((part for part in item.parts if part.kind == "input_audio" and part.audio), None)
         if part is None or part.format is None:
             return
@@ -124,7 +125,11 @@ class InputAudio:
         found: list[str] = []
 
         def done(error: BaseException | None) -> None:
-            self._heard(item, part, found, error)
+            item.unheard = False
+            part.words = found[0].strip() if found else ""
+            if transcribe and self._listening["transcription"] is not None:
+                self._transcribe(item, part, self._listening["transcription"], error)
+            self._turns.heard()
 
         self._job(bytes(part.audio), part.format, found.append, done)
 
@@ -162,13 +167,13 @@ class InputAudio:
             self._turns.turn_over()
 
     def _bytes_until(self, at_ms: float) -> int:
-        return self._format.byte_count(at_ms - self._start_ms)
+        return self._format.byte_count(at_ms - self._start_ms + ROUNDING_MS)
 
     def _cut(self, at_ms: float) -> None:
         """Forget the audio before `at_ms`."""
-        count = self._bytes_until(at_ms)
-        del self._data[:count]
-        self._start_ms = at_ms if self._data else max(at_ms, self._start_ms)
+        if at_ms > self._start_ms:
+            del self._data[: self._bytes_until(at_ms)]
+            self._start_ms = at_ms
 
     def _forget(self) -> None:
         if not self.speaking and self.written_ms - self._start_ms > 2 * MAX_IDLE_MS:
@@ -208,14 +213,6 @@ class InputAudio:
         self._jobs.append(job)
         self._wire.put(job)
 
-    def _heard(self, item: Item, part: Part, found: list[str], error: BaseException | None) -> None:
-        item.unheard = False
-        part.words = found[0].strip() if found else ""
-        transcription = self._listening["transcription"]
-        if transcription is not None:
-            self._transcribe(item, part, transcription, error)
-        self._turns.heard()
-
     def _transcribe(self, item: Item, part: Part, transcription: JsonObject, error: BaseException | None) -> None:
         place = {"item_id": item.id, "content_index": item.parts.index(part)}
         if error is not None:
@@ -244,7 +241,7 @@ class InputAudio:
         return transcription is not None and transcription["model"] in LIVE_TRANSCRIPTION_MODELS
 
     def _listen_live(self) -> None:
-        """Transcribe what is in the buffer so far, whole words only, unless that is under way or nothing much is new."""
+        """Transcribe what is in the buffer so far, whole words only; not while that is under way or little is new."""
         if self._jobs or self.written_ms - max(self._partial_ms, self._start_ms) < PARTIAL_MS:
             return
         self._partial_ms = self.written_ms

@@ -168,7 +168,7 @@ class ResponseRun:
             except Exception as error:
                 replies.append(error)
             return
-        self._start_job(lambda: [self._ask()], replies.append, lambda error: error and replies.append(error))
+        self._start_job(lambda: [self._ask()], replies.append, lambda error: replies.extend([error] if error else []))
         while not replies:
             yield WAIT
 
@@ -183,7 +183,7 @@ class ResponseRun:
         self,
         results: Callable[[], Iterable[object]],
         deliver: Callable[[Any], None],
-        done: Callable[[BaseException | None], object],
+        done: Callable[[BaseException | None], None],
     ) -> None:
         def over(error: BaseException | None) -> None:
             done(error)

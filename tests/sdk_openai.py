@@ -1,0 +1,41 @@
+"""The official SDK's own types as a judge of what an emulator says.
+
+The union is discriminated by `type`, so that a fault is one precise error. Values are taken strictly ("0" is no number)
+and unknown fields are refused, save those which the service is known to send and the SDK's types leave out.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from openai.types.realtime import RealtimeServerEvent
+from pydantic import Field, TypeAdapter
+
+__all__ = ["check_server_event"]
+
+SERVER: TypeAdapter[Any] = TypeAdapter(Annotated[RealtimeServerEvent, Field(discriminator="type")])
+
+SESSION_EXTRAS = ("id", "object", "expires_at")
+"""On every session object of the service; the SDK reuses its type for requests there."""
+
+OBFUSCATED = ("delta",)
+"""Events whose type ends so may carry `obfuscation`, random padding."""
+
+
+def check_server_event(raw: str) -> dict[str, Any]:
+    """The event in one text frame. Raises `pydantic.ValidationError` if the SDK's types refuse it."""
+    SERVER.validate_json(raw, strict=True)
+    event: dict[str, Any] = json.loads(raw)
+    SERVER.validate_python(_known(event), extra="forbid")
+    return event
+
+
+def _known(event: dict[str, Any]) -> dict[str, Any]:
+    """The event without the fields that the SDK does not know but the service sends."""
+    known = dict(event)
+    if event["type"].endswith(OBFUSCATED):
+        known.pop("obfuscation", None)
+    if event["type"].startswith("session."):
+        known["session"] = {name: value for name, value in event["session"].items() if name not in SESSION_EXTRAS}
+    return known
