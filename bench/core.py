@@ -6,6 +6,7 @@ turns inside each round, the median round counts, and nothing here fails a build
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -43,34 +44,51 @@ class Goal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One line of the table. Without a `reference` figure the goal is held against `ours` itself."""
+    """One line of the table. `figure` is what the goal is about: a ratio, or our own value."""
 
     measure: str
     unit: str
-    ours: float | None
     goal: Goal
+    ours: float
+    figure: float | None
     reference_name: str = ""
     reference: float | None = None
     note: str = ""
 
-    @property
-    def figure(self) -> float | None:
-        """What the goal is about: the ratio, or our own figure where the goal is an absolute one."""
-        if self.ours is None or (self.reference_name and self.reference is None):
-            return None
-        return self.ours / self.reference if self.reference else self.ours
-
     def cells(self) -> tuple[str, ...]:
-        figure = self.figure
         return (
             self.measure,
             _number(self.ours, self.unit),
             f"{self.reference_name}: {_number(self.reference, self.unit)}" if self.reference_name else "–",
-            "–" if figure is None else f"{figure:.3g}",
+            "–" if self.figure is None else f"{self.figure:.3g}",
             str(self.goal),
-            "not measured" if figure is None else self.goal.met(figure),
+            "not measured" if self.figure is None else self.goal.met(self.figure),
             self.note,
         )
+
+
+OURS, THEIRS = "ours", "theirs"
+
+
+def absolute(measure: str, unit: str, goal: Goal, value: float, note: str = "") -> Row:
+    """A row whose goal is about our own value."""
+    return Row(measure=measure, unit=unit, goal=goal, ours=value, figure=value, note=note)
+
+
+def relative(measure: str, unit: str, goal: Goal, samples: Mapping[str, list[float]], reference_name: str) -> Row:
+    """A row whose goal is about a ratio: the median of the rounds' own ratios, which a change of pace in between
+    hardly touches. Without samples of the reference it stays open."""
+    ours, theirs = samples[OURS], samples.get(THEIRS)
+    ratio = median(a / b for a, b in zip(ours, theirs, strict=True)) if theirs else None
+    return Row(
+        measure=measure,
+        unit=unit,
+        goal=goal,
+        ours=median(ours),
+        figure=ratio,
+        reference_name=reference_name,
+        reference=median(theirs) if theirs else None,
+    )
 
 
 HEADER = ("measure", "ours", "reference", "figure", "goal: firm (stretch)", "reached", "note")
@@ -93,13 +111,30 @@ def table(rows: list[Row]) -> str:
     return "\n".join(text)
 
 
-def interleaved(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """The median sample of each contestant; they take turns, so that a slow minute hits all of them."""
+def interleaved(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """One sample of each contestant a round; they take turns, so that a slow minute hits all of them."""
     samples: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, sample in contestants.items():
             samples[name].append(sample())
-    return {name: median(values) for name, values in samples.items()}
+    return samples
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Keeps this process, and those it starts, on one core for the block, where the system can.
+
+    A round trip between two idle cores is mostly the time to wake one up, and differs from run to run.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def installed(package: str, pinned: str) -> str | None:

@@ -7,6 +7,7 @@ silent, like nbclient or a front end without widgets.
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -81,7 +82,7 @@ def kernel(environment: Mapping[str, str], *, view: bool = True) -> Iterator[Ker
     """A fresh kernel for the block, with these variables on top of the environment."""
     manager = KernelManager(kernel_name="python3")
     manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager.start_kernel(env={**os.environ, **environment})
+    manager.start_kernel(env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
     client = manager.blocking_client()
     client.start_channels()
     try:

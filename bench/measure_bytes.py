@@ -6,7 +6,7 @@ The goal is an absolute one: bytes do not depend on the machine. A display updat
 from __future__ import annotations
 
 from bench import ours
-from bench.core import Goal, Row, server
+from bench.core import Goal, Row, absolute, server
 from bench.kernel import kernel
 
 DELTAS = 2_000
@@ -23,10 +23,5 @@ def heard(port: int, *, view: bool, title: str) -> Row:
         notebook.run(ours.SETUP)
         notebook.run(ours.cell("words-10-1"))
         messages = notebook.run(ours.cell(f"words-{DELTAS}-1"))
-    return Row(
-        measure=f"front-end bytes, 2,000 deltas, {title}",
-        unit="MB",
-        ours=sum(message.size for message in messages) / 1e6,
-        goal=GOAL,
-        note=f"{len(messages)} messages",
-    )
+    megabytes = sum(message.size for message in messages) / 1e6
+    return absolute(f"front-end bytes, 2,000 deltas, {title}", "MB", GOAL, megabytes, f"{len(messages)} messages")

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from bench import ours, reference_sdk
-from bench.core import Goal, Row, interleaved, p50, server
+from bench.core import OURS, THEIRS, Goal, Row, interleaved, one_core, p50, relative, server
 
 
 def run(quick: bool) -> list[Row]:
     times, rounds = (20, 3) if quick else (60, 7)
-    with server("bench.firehose") as port:
-        contestants = {"ours": lambda: p50(ours.connect_times_ms(port, times))}
+    with one_core(), server("bench.firehose") as port:
+        contestants = {OURS: lambda: p50(ours.connect_times_ms(port, times))}
         if reference_sdk.available():
-            contestants["theirs"] = lambda: p50(reference_sdk.connect_times_ms(port, times))
-        figures = interleaved(contestants, rounds)
-    row = Row(
-        measure="connect until session.created, p50",
-        unit="ms",
-        ours=figures["ours"],
-        goal=Goal(firm=0.7, stretch=0.5),
-        reference_name=reference_sdk.name("connect"),
-        reference=figures.get("theirs"),
-    )
-    return [row]
+            contestants[THEIRS] = lambda: p50(reference_sdk.connect_times_ms(port, times))
+        samples = interleaved(contestants, rounds)
+    goal = Goal(firm=0.7, stretch=0.5)
+    return [relative("connect until session.created, p50", "ms", goal, samples, reference_sdk.name("connect"))]

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from bench.core import Goal, Row, interleaved, p50, server
+from bench.core import OURS, THEIRS, Goal, Row, interleaved, one_core, p50, relative, server
 
 WORDS = " ".join(["word"] * 2_000)
 REFERENCE = "one json.dumps and one send per event"
@@ -59,31 +60,17 @@ def first_delta_ms(port: int, answers: int) -> float:
     return p50([first * 1000 for first, _, _ in asyncio.run(converse(port, answers))])
 
 
+def compared(text: str, sample: Callable[[int], float], rounds: int) -> dict[str, list[float]]:
+    with server("bench.our_emulator", text) as ours, server("bench.least_emulator", text) as least:
+        return interleaved({OURS: lambda: sample(ours), THEIRS: lambda: sample(least)}, rounds)
+
+
 def run(quick: bool) -> list[Row]:
     rounds = 3 if quick else 7
-    with server("bench.our_emulator", WORDS) as ours, server("bench.least_emulator", WORDS) as least:
-        rates = interleaved(
-            {"ours": lambda: deltas_per_second(ours, 5), "least": lambda: deltas_per_second(least, 5)}, rounds
-        )
-    with server("bench.our_emulator", "A word.") as ours, server("bench.least_emulator", "A word.") as least:
-        firsts = interleaved(
-            {"ours": lambda: first_delta_ms(ours, 50), "least": lambda: first_delta_ms(least, 50)}, rounds
-        )
+    rates = compared(WORDS, lambda port: deltas_per_second(port, 5), rounds)
+    with one_core():
+        firsts = compared("A word.", lambda port: first_delta_ms(port, 50), rounds)
     return [
-        Row(
-            measure="emulator, deltas",
-            unit="/s",
-            ours=rates["ours"],
-            goal=Goal(firm=0.6, higher=True),
-            reference_name=REFERENCE,
-            reference=rates["least"],
-        ),
-        Row(
-            measure="emulator, first delta, p50",
-            unit="ms",
-            ours=firsts["ours"],
-            goal=Goal(firm=1.5),
-            reference_name=REFERENCE,
-            reference=firsts["least"],
-        ),
+        relative("emulator, deltas", "/s", Goal(firm=0.6, higher=True), rates, REFERENCE),
+        relative("emulator, first delta, p50", "ms", Goal(firm=1.5), firsts, REFERENCE),
     ]

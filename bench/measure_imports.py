@@ -9,8 +9,9 @@ import os
 import subprocess
 import sys
 from functools import partial
+from statistics import median
 
-from bench.core import ROOT, Goal, Row, absent, installed, interleaved
+from bench.core import OURS, ROOT, THEIRS, Goal, Row, absent, absolute, installed, interleaved, relative
 
 PACKAGE, PINNED = "jupyter-ai-magic-commands", "0.0.4"
 
@@ -47,19 +48,13 @@ def fresh(code: str) -> float:
 
 def run(quick: bool) -> list[Row]:
     reference = installed(PACKAGE, PINNED)
-    contestants = {"import": partial(fresh, IMPORT), "ours": partial(fresh, LOAD.format(name="aigw_notebook"))}
+    contestants = {"import": partial(fresh, IMPORT), OURS: partial(fresh, LOAD.format(name="aigw_notebook"))}
     if reference:
-        contestants["theirs"] = partial(fresh, LOAD.format(name="jupyter_ai_magic_commands"))
-    figures = interleaved(contestants, 3 if quick else 7)
+        contestants[THEIRS] = partial(fresh, LOAD.format(name="jupyter_ai_magic_commands"))
+    samples = interleaved(contestants, 3 if quick else 7)
+    name = f"%load_ext of {reference}" if reference else absent(PACKAGE, PINNED)
     return [
-        Row(measure="import aigw_notebook (ms)", unit="ms", ours=figures["import"], goal=Goal(firm=40)),
-        Row(measure="%load_ext (ms)", unit="ms", ours=figures["ours"], goal=Goal(firm=64, stretch=25)),
-        Row(
-            measure="%load_ext",
-            unit="ms",
-            ours=figures["ours"],
-            goal=Goal(firm=0.03, stretch=0.012),
-            reference_name=f"%load_ext of {reference}" if reference else absent(PACKAGE, PINNED),
-            reference=figures.get("theirs"),
-        ),
+        absolute("import aigw_notebook, ms", "ms", Goal(firm=40), median(samples["import"])),
+        absolute("%load_ext, ms", "ms", Goal(firm=64, stretch=25), median(samples[OURS])),
+        relative("%load_ext", "ms", Goal(firm=0.03, stretch=0.012), samples, name),
     ]

@@ -10,7 +10,7 @@ import json
 import re
 
 from bench import ours, reference_loop
-from bench.core import Goal, Row, interleaved, p50, server
+from bench.core import OURS, THEIRS, Goal, Row, interleaved, one_core, p50, relative, server
 from bench.kernel import Heard, Kernel, kernel
 
 STAMP = re.compile(r"@(\d+)@")
@@ -36,23 +36,16 @@ def sampled(notebook: Kernel, cell: str, count: int) -> float:
 def run(quick: bool) -> list[Row]:
     count, rounds = (20, 2) if quick else (60, 5)
     model = f"stamped-{count}-60"
-    with server("bench.firehose") as port, kernel(ours.environment(port)) as notebook:
+    with one_core(), server("bench.firehose") as port, kernel(ours.environment(port)) as notebook:
         notebook.run(reference_loop.SETUP)
         notebook.run(ours.SETUP)
         notebook.run(ours.cell(model))
-        figures = interleaved(
+        samples = interleaved(
             {
-                "ours": lambda: sampled(notebook, ours.cell(model), count),
-                "bare": lambda: sampled(notebook, reference_loop.cell(port, model), count),
+                OURS: lambda: sampled(notebook, ours.cell(model), count),
+                THEIRS: lambda: sampled(notebook, reference_loop.cell(port, model), count),
             },
             rounds,
         )
-    row = Row(
-        measure="delta, provider to front end, p50",
-        unit="ms",
-        ours=figures["ours"],
-        goal=Goal(firm=1.5, stretch=1.15),
-        reference_name=reference_loop.NAME,
-        reference=figures["bare"],
-    )
-    return [row]
+    goal = Goal(firm=1.5, stretch=1.15)
+    return [relative("delta, provider to front end, p50", "ms", goal, samples, reference_loop.NAME)]

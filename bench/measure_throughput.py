@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from bench import ours, reference_sdk
-from bench.core import Goal, Row, interleaved, server
+from bench.core import OURS, THEIRS, Goal, Row, interleaved, relative, server
 
 CASES = {
     "text": ("text deltas", 20_000, Goal(firm=4, stretch=6, higher=True)),
@@ -24,15 +24,9 @@ def run(quick: bool) -> list[Row]:
 def case(port: int, kind: str, quick: bool) -> Row:
     title, full, goal = CASES[kind]
     count = full // 4 if quick else full
-    contestants = {"ours": partial(ours.deltas_per_second, port, kind, count)}
+    contestants = {OURS: partial(ours.deltas_per_second, port, kind, count)}
     if reference_sdk.available():
-        contestants["theirs"] = partial(reference_sdk.deltas_per_second, port, kind, count)
-    figures = interleaved(contestants, 3 if quick else 7)
-    return Row(
-        measure=title,
-        unit="/s",
-        ours=figures["ours"],
-        goal=goal,
-        reference_name=reference_sdk.name("receive loop"),
-        reference=figures.get("theirs"),
-    )
+        contestants[THEIRS] = partial(reference_sdk.deltas_per_second, port, kind, count)
+    contestants[OURS]()
+    samples = interleaved(contestants, 3 if quick else 7)
+    return relative(title, "/s", goal, samples, reference_sdk.name("receive loop"))

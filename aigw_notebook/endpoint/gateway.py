@@ -167,6 +167,7 @@ def _websocket_url(url: str) -> str:
 
 
 def check_header_text(what: str, value: str | None) -> None:
+    """Raise `ConfigurationError` for a value that no header can carry; the message calls it `what`."""
     if value is not None and not _HEADER_TEXT.fullmatch(value):
         raise ConfigurationError(
             f"{what} holds a space, a line break or a non-ASCII character, or is empty: give the bare value"

@@ -25,7 +25,7 @@ __all__ = ["LocalGateway"]
 
 log = logging.getLogger(__name__)
 
-STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 3.0
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 token: what a subprotocol entry may hold
 _NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")

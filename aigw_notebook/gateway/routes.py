@@ -46,7 +46,7 @@ class RouteTable:
         return self._emulated(route, provider)
 
     def describe(self) -> list[dict[str, Any]]:
-        """One dict a route: `route`, `provider`, `behind` ("emulator", "relay", "live" or "nothing") and `to`; no secrets."""
+        """One dict a route: `route`, `provider`, `behind` (emulator, relay, live or nothing) and `to`; no secrets."""
         if self._upstreams.base is not None:
             return [{"route": "*", "provider": None, "behind": "relay", "to": self._upstreams.base.safe}]
         by_route = {p.route: p for p in self._known()}

@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -40,6 +41,7 @@ DEFAULT_GATEWAY = "default"
 
 _REMEMBERED_ROUTES = 256
 _ABORT_TIMEOUT_S = 1.0
+_TURNS_TO_ACCEPT = 3
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -130,6 +132,7 @@ class GatewayServer:
     async def stop(self, timeout_s: float) -> None:
         """Close every client with 1001 and stop listening; what does not end within `timeout_s` is cut off."""
         if self._server is not None:
+            await _stop_accepting(self._server)
             self._server.close()
             self._abort(State.CONNECTING)
             try:
@@ -251,6 +254,16 @@ class GatewayServer:
         await Conversation(
             client, emulator, executor=self._executor, counters=self.counters, clock=self._settings.clock
         ).run()
+
+
+async def _stop_accepting(server: Server) -> None:
+    """Let connections that are being accepted come to life: asyncio loses one that is when its server closes."""
+    loop = asyncio.get_running_loop()
+    for listening in server.sockets:
+        with suppress(NotImplementedError):  # Windows' loop, which has no readers
+            loop.remove_reader(listening.fileno())
+    for _ in range(_TURNS_TO_ACCEPT):
+        await asyncio.sleep(0)
 
 
 async def _closed(server: Server, timeout_s: float) -> None:

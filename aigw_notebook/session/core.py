@@ -204,7 +204,7 @@ class SessionCore:
         self._asking = True
         try:
             await self._wait_free(timeout_s)
-            turn = self._turns.begin(out_of_band=out_of_band)
+            turn = self._turns.begin(out_of_band=out_of_band, claimed=True)
             try:
                 await self._hand_over(turn, text, images, sound, sample_rate)
                 self._turns.respond(
@@ -224,7 +224,10 @@ class SessionCore:
             self._asking = False
 
     async def next_turn(self, *, timeout_s: float = 60.0) -> Turn:
-        """The next turn to finish, whoever began it; the way to wait for an answer to `send_audio`."""
+        """The oldest finished turn that was begun by voice and not yet given; waits until there is one.
+
+        The way to get the answers to `send_audio`. Raises `TurnTimeout`, and `SessionEnded` when the session is over.
+        """
         self._check_open()
         try:
             turn = await self._turns.next_end(timeout_s=timeout_s)

@@ -34,6 +34,7 @@ __all__ = ["TurnDriver"]
 log = logging.getLogger("aigw_notebook")
 
 MAX_TOOL_ROUNDS = 8
+MAX_UNCLAIMED_TURNS = 64
 
 
 class TurnDriver:
@@ -71,13 +72,16 @@ class TurnDriver:
         self._cancel_on_start = False
         self._rounds = 0
         self._calls: dict[str, tuple[ToolCall, asyncio.Task[ToolFinished]]] = {}
-        self._waiters: dict[Turn | None, list[asyncio.Future[Turn]]] = {}
+        self._waiters: dict[Turn, asyncio.Future[None]] = {}
+        self._ended: asyncio.Queue[Turn | AigwError] = asyncio.Queue(MAX_UNCLAIMED_TURNS)
 
     # ------------------------------------------------------------------------------------------------ begin and ask
 
-    def begin(self, *, out_of_band: bool = False) -> Turn:
-        """A new running turn."""
+    def begin(self, *, out_of_band: bool = False, claimed: bool = False) -> Turn:
+        """A new running turn. A `claimed` one is for `end_of`, any other for `next_end`."""
         turn = self._transcript.start_turn(self._now_ms(), out_of_band=out_of_band)
+        if claimed:
+            self._waiters[turn] = asyncio.get_running_loop().create_future()
         self._rounds = 0
         self.settled.clear()
         self._emit(TurnStarted(turn=turn.number))
@@ -112,18 +116,23 @@ class TurnDriver:
 
         A running tool is no silence: tools have a time limit of their own.
         """
-        future = self._future(turn)
-        while not future.done():
+        while (future := self._waiters.get(turn)) is not None:
             waited_s = (self._now_ms() - self.heard_ms) / 1000
             if waited_s >= silence_s and not self._calls:
                 raise TimeoutError
             await asyncio.wait([future], timeout=max(silence_s - waited_s, 0.05))
-        future.result()
 
     async def next_end(self, *, timeout_s: float) -> Turn:
-        """The next turn to end. Raises `TimeoutError`."""
+        """The oldest unclaimed turn that has ended, once there is one.
+
+        Raises `TimeoutError`, and after the last turn of a session that is over the error that ended it.
+        """
         async with asyncio.timeout(timeout_s):
-            return await self._future(None)
+            ended = await self._ended.get()
+        if isinstance(ended, AigwError):
+            self._put_ended(ended)
+            raise ended
+        return ended
 
     def stop(self, turn: Turn, status: TurnStatus, *, error: str | None = None) -> None:
         """End a running turn from this side, and ask the provider to stop answering."""
@@ -144,9 +153,11 @@ class TurnDriver:
         self._emit(TurnFinished(turn=turn.number, status=status))
         if self._transcript.current is None:
             self.settled.set()
-        for future in (*self._waiters.pop(turn, ()), *self._waiters.pop(None, ())):
-            if not future.done():
-                future.set_result(turn)
+        waiter = self._waiters.pop(turn, None)
+        if waiter is not None:
+            waiter.set_result(None)
+        else:
+            self._put_ended(turn)
 
     def lose(self, error: AigwError | None) -> None:
         """The session is over: end the running turns as lost, and everybody's waiting."""
@@ -154,10 +165,7 @@ class TurnDriver:
         self._drop_calls()
         for turn in self._transcript.turns[-2:]:
             self.settle(turn, "lost", error=str(error) if error else None)
-        for future in (future for futures in self._waiters.values() for future in futures):
-            if not future.done():
-                future.set_exception(error or SessionEnded("this session was closed"))
-        self._waiters.clear()
+        self._put_ended(error or SessionEnded("this session was closed; open a new one with connect()"))
 
     async def close(self) -> None:
         """End the tasks that still run."""
@@ -252,10 +260,7 @@ class TurnDriver:
             task.cancel()
         self._calls.clear()
 
-    def _future(self, turn: Turn | None) -> asyncio.Future[Turn]:
-        future: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
-        if turn is not None and turn.status != "running":
-            future.set_result(turn)
-        else:
-            self._waiters.setdefault(turn, []).append(future)
-        return future
+    def _put_ended(self, ended: Turn | AigwError) -> None:
+        if self._ended.full():
+            self._ended.get_nowait()
+        self._ended.put_nowait(ended)

@@ -95,7 +95,7 @@ def tool(
 
 
 def as_tool(function: Callable[..., Any] | Tool, *, name: str | None = None, description: str | None = None) -> Tool:
-    """The tool that calls this function, method, partial or callable object; a `Tool` is given back as it is.
+    """The tool that calls this function, method, partial or callable object; of a `Tool`, the tool itself.
 
     The schema is that of the type hints; a parameter without one takes any value. Description and notes on parameters
     come from the docstring (Google, NumPy or reST style), notes also from `Annotated[T, "note"]`. `*args`, `**kwargs`,
@@ -108,6 +108,8 @@ def as_tool(function: Callable[..., Any] | Tool, *, name: str | None = None, des
 
 def _made(function: Callable[..., Any], name: str | None, description: str | None, names: Mapping[str, Any]) -> Tool:
     if isinstance(function, Tool):
+        if name is None and description is None:
+            return function
         given = function.description if description is None else description
         return replace(function, name=_checked_name(name or function.name), description=given)
     if not callable(function):

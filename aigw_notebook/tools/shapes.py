@@ -34,7 +34,7 @@ from uuid import UUID
 
 from ..errors import ToolError
 
-__all__ = ["Context", "Field", "Shape", "described", "record", "shape_of", "with_default"]
+__all__ = ["Context", "Field", "Shape", "described", "record", "shape_of", "with_default", "wrong"]
 
 SUPPORTED = (
     "str, int, float, bool, None, Any, Literal, Enum, unions, list, tuple, set, dict, TypedDict, dataclasses, "
@@ -72,12 +72,15 @@ class Context:
         return dataclasses.replace(self, inside=(*self.inside, cls))
 
     def hints(self, thing: Any) -> dict[str, Any]:
-        """The resolved hints of a function or class."""
+        """The resolved hints of a function or class: by the names of its module, else by the local ones as well."""
         try:
-            return typing.get_type_hints(thing, localns=self.names, include_extras=True)
+            try:
+                return typing.get_type_hints(thing, include_extras=True)
+            except NameError:
+                return typing.get_type_hints(thing, localns=dict(self.names or {}), include_extras=True)
         except NameError as error:
             raise ToolError(
-                f"{self.owner} has a hint with the name {error.name!r}, unknown so far: define it first"
+                f"{self.owner} has {error.name!r} in a hint, which is not defined: define it first"
             ) from error
         except (TypeError, SyntaxError) as error:
             raise ToolError(f"{self.owner} has a hint that cannot be read ({error}): correct it") from error

@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from websockets.asyncio.client import connect
@@ -26,7 +26,7 @@ class EchoEmulator(Emulator):
     """Echoes what it gets; a text beginning with a name of `COMMANDS` does that instead."""
 
     routes = ("echo", "echo/deep/")
-    made: list[EchoEmulator] = []
+    made: ClassVar[list[EchoEmulator]] = []
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)

@@ -41,6 +41,13 @@ async def started(make_gateway: MakeGateway, **named: Any) -> AsyncIterator[Loca
         await asyncio.to_thread(gateway.stop)
 
 
+@asynccontextmanager
+async def relaying(make_gateway: MakeGateway, handler: Handler, **named: Any) -> AsyncIterator[LocalGateway]:
+    """A gateway whose route "echo" leads to a server that talks with `handler`."""
+    async with upstream(handler, **named) as url, started(make_gateway, upstreams={"echo": url}) as gateway:
+        yield gateway
+
+
 async def echo_back(connection: ServerConnection) -> None:
     try:
         while True:
@@ -74,16 +81,18 @@ MESSAGES: list[str | bytes] = [
 @pytest.mark.parametrize("hops", [1, 2])
 def test_messages_pass_unchanged_and_in_kind(make_gateway: MakeGateway, dial: Any, hops: int) -> None:
     async def main() -> None:
-        async with upstream(echo_back) as url, started(make_gateway, upstreams={"echo": url}) as near:
-            async with started(make_gateway, upstreams=Upstream(url=near.url, token=near.token)) as far:
-                gateway = near if hops == 1 else far
-                async with dial(f"{gateway.url}/echo") as client:
-                    for message in MESSAGES:
-                        await client.send(message)
-                        assert await client.recv() == message
-                assert gateway.counters["frames_in"] == gateway.counters["frames_out"] == len(MESSAGES)
-                size = sum(len(m.encode() if isinstance(m, str) else m) for m in MESSAGES)
-                assert gateway.counters["bytes_in"] == gateway.counters["bytes_out"] == size
+        async with (
+            relaying(make_gateway, echo_back) as near,
+            started(make_gateway, upstreams=Upstream(url=near.url, token=near.token)) as far,
+        ):
+            gateway = near if hops == 1 else far
+            async with dial(f"{gateway.url}/echo") as client:
+                for message in MESSAGES:
+                    await client.send(message)
+                    assert await client.recv() == message
+            assert gateway.counters["frames_in"] == gateway.counters["frames_out"] == len(MESSAGES)
+            size = sum(len(m.encode() if isinstance(m, str) else m) for m in MESSAGES)
+            assert gateway.counters["bytes_in"] == gateway.counters["bytes_out"] == size
 
     asyncio.run(main())
 
@@ -134,7 +143,7 @@ def test_close_codes_pass_both_ways(
             _, *how = await heard_until_end(connection)
             ends.put_nowait((how[0], how[1]))
 
-        async with upstream(handler) as url, started(make_gateway, upstreams={"echo": url}) as gateway:
+        async with relaying(make_gateway, handler) as gateway:
             client = await dial(f"{gateway.url}/echo")
             assert await client.recv() == "first"
             if who == "upstream":
@@ -166,11 +175,10 @@ def test_an_upstream_that_dies_does_not_take_its_last_words_along(make_gateway: 
         connection.transport.abort()
 
     async def main() -> None:
-        async with upstream(handler) as url, started(make_gateway, upstreams={"echo": url}) as gateway:
-            async with dial(f"{gateway.url}/echo") as client:
-                await client.send("die")
-                heard, code, _ = await heard_until_end(client)
-                assert (len(heard), code) == (100, 1006)
+        async with relaying(make_gateway, handler) as gateway, dial(f"{gateway.url}/echo") as client:
+            await client.send("die")
+            heard, code, _ = await heard_until_end(client)
+            assert (len(heard), code) == (100, 1006)
 
     asyncio.run(main())
 
@@ -250,11 +258,10 @@ def test_a_browser_always_gets_one_of_its_subprotocols(
     make_gateway: MakeGateway, dial: Any, chosen: str | None, answered: str
 ) -> None:
     async def main() -> None:
-        async with upstream(echo_back, select_subprotocol=lambda *_: chosen) as url:
-            async with started(make_gateway, upstreams={"echo": url}) as gateway:
-                offered = ["first", "second", "cf-aig-authorization.t0ken"]
-                async with dial(f"{gateway.url}/echo", subprotocols=offered) as client:
-                    assert client.subprotocol == answered
+        async with relaying(make_gateway, echo_back, select_subprotocol=lambda *_: chosen) as gateway:
+            offered = ["first", "second", "cf-aig-authorization.t0ken"]
+            async with dial(f"{gateway.url}/echo", subprotocols=offered) as client:
+                assert client.subprotocol == answered
 
     asyncio.run(main())
 
@@ -264,21 +271,25 @@ def test_a_refusal_of_the_upstream_reaches_the_client_as_it_is(
     make_gateway: MakeGateway, dial: Any, status: int
 ) -> None:
     body = b'{"error":{"message":"no"}}'
-    more = {"Content-Type": "application/json; x=y", "Retry-After": "7", "Location": "ws://elsewhere/", "Set-Cookie": "a"}
+    more = {
+        "Content-Type": "application/json; x=y",
+        "Retry-After": "7",
+        "Location": "ws://elsewhere/",
+        "Set-Cookie": "a",
+    }
 
     def refuse(connection: Any, request: Any) -> Response:
         return Response(status, "Whatever", Headers({**more, "Content-Length": str(len(body))}), body)
 
     async def main() -> None:
-        async with upstream(echo_back, process_request=refuse) as url:
-            async with started(make_gateway, upstreams={"echo": url}) as gateway:
-                with pytest.raises(InvalidStatus) as refused:
-                    await dial(f"{gateway.url}/echo")
-                answer = refused.value.response
-                assert (answer.status_code, answer.body) == (status, body)
-                assert answer.headers["content-type"] == "application/json; x=y"
-                assert answer.headers["retry-after"] == "7"
-                assert "location" not in answer.headers and "set-cookie" not in answer.headers
+        async with relaying(make_gateway, echo_back, process_request=refuse) as gateway:
+            with pytest.raises(InvalidStatus) as refused:
+                await dial(f"{gateway.url}/echo")
+            answer = refused.value.response
+            assert (answer.status_code, answer.body) == (status, body)
+            assert answer.headers["content-type"] == "application/json; x=y"
+            assert answer.headers["retry-after"] == "7"
+            assert "location" not in answer.headers and "set-cookie" not in answer.headers
 
     asyncio.run(main())
 
@@ -330,10 +341,9 @@ def test_a_message_over_the_limit_ends_both_sides(make_gateway: MakeGateway, dia
         await connection.wait_closed()
 
     async def main() -> None:
-        async with upstream(handler) as url, started(make_gateway, upstreams={"echo": url}) as gateway:
-            async with dial(f"{gateway.url}/echo") as client:
-                heard, code, _ = await heard_until_end(client)
-                assert (heard, code) == ([], 1009)
+        async with relaying(make_gateway, handler) as gateway, dial(f"{gateway.url}/echo") as client:
+            heard, code, _ = await heard_until_end(client)
+            assert (heard, code) == ([], 1009)
 
     asyncio.run(main())
 
@@ -351,7 +361,7 @@ def test_a_slow_client_slows_the_upstream_down(make_gateway: MakeGateway, dial: 
             pass
 
     async def main() -> None:
-        async with upstream(handler) as url, started(make_gateway, upstreams={"echo": url}) as gateway:
+        async with relaying(make_gateway, handler) as gateway:
             client = await dial(f"{gateway.url}/echo", max_queue=1)
             before = -1
             while sent != before or not sent:
@@ -380,7 +390,7 @@ def test_an_upstream_dialled_for_a_broken_handshake_is_let_go(make_gateway: Make
             await connection.wait_closed()
             gone.set()
 
-        async with upstream(handler) as url, started(make_gateway, upstreams={"echo": url}) as gateway:
+        async with relaying(make_gateway, handler) as gateway:
             reader, writer = await asyncio.open_connection(*gateway.address)
             writer.write(
                 b"GET /v1/local/notebook/echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -402,7 +412,7 @@ def test_stopping_says_going_away_to_both_sides(make_gateway: MakeGateway, dial:
             _, code, _ = await heard_until_end(connection)
             ends.put_nowait(code)
 
-        async with upstream(handler) as url, started(make_gateway, upstreams={"echo": url}) as gateway:
+        async with relaying(make_gateway, handler) as gateway:
             client = await dial(f"{gateway.url}/echo")
             stopping = asyncio.create_task(asyncio.to_thread(gateway.stop))
             _, code, _ = await heard_until_end(client)

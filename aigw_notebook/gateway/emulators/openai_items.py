@@ -49,7 +49,8 @@ class Part:
         if self.kind in ("input_text", "output_text"):
             return {"type": self.kind, "text": self.text}
         if self.kind == "input_image":
-            return {"type": self.kind, "image_url": self.image_url, "detail": self.detail or "auto"}
+            detail = {} if self.detail is None else {"detail": self.detail}
+            return {"type": self.kind, "image_url": self.image_url, **detail}
         audio = {"audio": b64encode(self.audio).decode("ascii")} if with_audio else {}
         return {"type": self.kind, "transcript": self.transcript, **audio}
 

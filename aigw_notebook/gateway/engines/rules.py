@@ -50,6 +50,7 @@ class RuleResponder:
         tool_choice: Any = "auto",
     ) -> Reply:
         """A tool's output put into words, else the tools that are asked for, else what the rules know."""
+        instructions = " ".join([instructions, *(said.text for said in conversation if said.role == "system")]).strip()
         outputs = _trailing_outputs(conversation)
         asked = next((said for said in reversed(conversation) if said.role == "user"), None)
         question = asked.text.strip() if asked else instructions.strip()

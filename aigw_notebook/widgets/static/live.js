@@ -20,96 +20,90 @@ export function statusLine(state, elapsedMs) {
 /**
  * Plays the audio elements of one turn without a break, although each display update replaces the last element.
  *
- * An element named `<id>-<n>` is a segment: it is taken over, kept playing when it leaves the page, and the next one
- * starts when it has ended. The element named `<id>` is the whole answer: it goes on at the place that was reached.
+ * An element named `<id>-<n>` is a segment: it is hidden and played by an element outside the page, after the segment
+ * before it. The element named `<id>` is the whole answer: it goes on, in sight, at the place that was reached.
  */
 export class Voice {
-  constructor(id, host) {
+  constructor(id, makePlayer = (src) => new Audio(src)) {
     this.id = id;
-    this.host = host;
+    this.makePlayer = makePlayer;
     this.current = null;
     this.queue = [];
-    this.playedBefore = 0;
-    this.paused = false;
+    this.endedMs = 0;
+    this.hushed = false;
     this.finished = false;
   }
 
   /** Milliseconds that have been heard, or null before the first sound. */
   playedMs() {
-    if (!this.current) return null;
-    return Math.round((this.playedBefore + this.current.currentTime) * 1000);
+    if (!this.current) return this.endedMs || null;
+    return Math.round(this.endedMs + this.current.currentTime * 1000);
   }
 
-  /** Takes an element that has just come into the page. */
+  /** Takes an element that has just come into the page; others than this turn's are left alone. */
   adopt(element) {
     if (this.finished) return;
     if (element.id === this.id) this.resumeIn(element);
     else if (element.id.startsWith(`${this.id}-`)) this.enqueue(element);
-    this.keep();
   }
 
   enqueue(element) {
     element.autoplay = false;
     element.pause();
-    this.queue.push(element);
-    if (!this.current || this.current.ended) this.next();
+    element.style.display = "none";
+    const player = this.makePlayer(element.querySelector("source")?.src ?? element.src);
+    player.preload = "auto";
+    this.queue.push(player);
+    if (!this.current) this.next();
   }
 
   next() {
-    if (this.current && this.current.ended) {
-      this.playedBefore += this.current.duration;
-      this.drop(this.current);
-      this.current = null;
-    }
-    if (this.current || !this.queue.length || this.paused) return;
-    const element = (this.current = this.queue.shift());
-    element.addEventListener("ended", () => this.next(), { once: true });
-    element.addEventListener("pause", () => this.onPause(element));
-    element.addEventListener("play", () => (this.paused = false));
-    this.play(element);
-  }
-
-  /** The listener's own pause, in the page; one that follows from moving the element is none. */
-  onPause(element) {
-    if (element === this.current && !element.ended && element.parentNode !== this.host) this.paused = true;
-  }
-
-  /** An element that a display update has thrown out of the page falls silent; in the host it goes on. */
-  keep() {
-    const element = this.current;
-    if (!element || element.isConnected || this.finished) return;
-    this.host.appendChild(element);
-    if (element.paused && !element.ended && !this.paused) this.play(element);
-  }
-
-  play(element) {
-    element.play()?.catch?.(() => {}); // refused before the first click in a page: the controls are there
+    const player = this.hushed ? undefined : this.queue.shift();
+    this.current = player ?? null;
+    if (!player) return;
+    const ended = () => {
+      this.endedMs += player.duration * 1000;
+      this.next();
+    };
+    player.addEventListener("ended", ended, { once: true });
+    play(player);
   }
 
   resumeIn(element) {
-    const heard = this.playedMs();
-    const old = this.current;
+    const before = this.current;
+    const seek = () => (element.currentTime = (this.playedMs() ?? 0) / 1000);
     this.finished = true;
     this.queue = [];
-    if (heard !== null) element.currentTime = heard / 1000;
-    if (this.paused) return this.drop(old);
-    element.addEventListener("playing", () => this.drop(old), { once: true });
-    element.addEventListener("error", () => this.drop(old), { once: true });
-    this.play(element);
+    seek();
+    if (this.hushed) return;
+    if (before) this.handOver(before, element, seek);
+    play(element);
+  }
+
+  /** The segment goes on until the final player, silent at first, has caught up with it. */
+  handOver(before, element, seek) {
+    const caughtUp = () => {
+      element.muted = false;
+      before.pause();
+    };
+    element.muted = true;
+    element.addEventListener("playing", () => {
+      element.addEventListener("seeked", caughtUp, { once: true });
+      seek();
+    }, { once: true });
   }
 
   /** Silence, for good: the listener gave up. */
   hush() {
-    this.paused = true;
+    this.hushed = true;
     this.queue = [];
     this.current?.pause();
   }
+}
 
-  drop(element) {
-    if (!element) return;
-    element.pause();
-    if (element.parentNode === this.host) this.host.removeChild(element);
-  }
+/** Starts a player. A page that nobody has clicked yet may refuse; the final player has its controls. */
+function play(player) {
+  player.play()?.catch?.(() => {});
 }
 
 const AFTER_CLOSE_MS = 10_000; // the last display update may be rendered after the widget is gone
@@ -121,7 +115,6 @@ function follow(voice, document) {
   };
   const observer = new MutationObserver((changes) => {
     for (const change of changes) change.addedNodes.forEach(take);
-    voice.keep();
     if (voice.finished) observer.disconnect();
   });
   observer.observe(document.body, { childList: true, subtree: true });
@@ -129,19 +122,15 @@ function follow(voice, document) {
 }
 
 function initialize({ model }) {
-  const host = document.createElement("div");
-  host.hidden = true;
-  document.body.appendChild(host);
-  const voice = new Voice(model.get("sound_id"), host);
+  const voice = new Voice(model.get("sound_id"));
   const observer = follow(voice, document);
-  voices.set(model.get("sound_id"), voice);
+  voices.set(voice.id, voice);
   model.on("msg:custom", (message) => message.kind === "hush" && voice.hush());
   return () =>
     setTimeout(() => {
       observer.disconnect();
       if (!voice.finished) voice.hush();
       voices.delete(voice.id);
-      host.remove();
     }, AFTER_CLOSE_MS);
 }
 
