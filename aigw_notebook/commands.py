@@ -81,8 +81,11 @@ def _records(magics: AigwMagics, name: str | None = None) -> Any:
     return pandas.DataFrame(records)
 
 
-def _transcript(magics: AigwMagics, name: str | None = None) -> Any:
-    return magics.slots.use(name).session.transcript
+def _transcript(magics: AigwMagics, name: str | None = None) -> None:
+    said = [row for row in magics.slots.use(name).session.records if row["kind"] in ("text", "audio") and row["text"]]
+    plain = "\n\n".join(f"{row['role']}: {row['text']}" for row in said) or "(nothing has been said)"
+    markdown = "\n\n".join(f"**{row['role']}** {row['text']}" for row in said) or "*(nothing has been said)*"
+    publish({"text/markdown": markdown, "text/plain": plain})
 
 
 def _providers(magics: AigwMagics) -> Table:

@@ -165,25 +165,26 @@ def _endpoint(
     if direct:
         found = endpoint(None)
         return lambda: found
-    chosen = _gateway(gateway, token)
+    chosen = _gateway(gateway, token, provider)
     if chosen is None:
-        return lambda: endpoint(_as_gateway(embedded_gateway()))
+        return lambda: endpoint(_as_gateway(embedded_gateway(), provider))
     found = endpoint(chosen)
     return lambda: found
 
 
-def _gateway(gateway: Gateway | LocalGateway | str | None, token: str | None) -> Gateway | None:
+def _gateway(gateway: Gateway | LocalGateway | str | None, token: str | None, provider: Provider) -> Gateway | None:
     if isinstance(gateway, LocalGateway):
-        return _as_gateway(gateway)
+        return _as_gateway(gateway, provider)
     if isinstance(gateway, str):
         return Gateway.from_url(gateway, token=token)
     return gateway or Gateway.from_env(os.environ)
 
 
-def _as_gateway(local: LocalGateway) -> Gateway:
-    from dataclasses import replace
-
-    return replace(Gateway.from_url(local.url, token=local.token), kind="embedded")
+def _as_gateway(local: LocalGateway, provider: Provider) -> Gateway:
+    """A local gateway as an address: "embedded", keyless and free, only where an emulator answers."""
+    if local.emulates(provider.route):
+        return Gateway.embedded(local.url, token=local.token)
+    return Gateway.from_url(local.url, token=local.token)
 
 
 def _turn_detection(value: TurnDetectionLike) -> TurnDetection | None:

@@ -183,7 +183,10 @@ class AigwMagics(Magics):
             words = [self._interpolated(word) for word in shlex.split(line)]
         except ValueError as error:
             raise ConfigurationError(f"the %%aigw line cannot be read: {error}") from None
-        options = self.aigw.parser.parse_args(words)
+        try:
+            options = self.aigw.parser.parse_args(words)
+        except UsageError as error:
+            raise ConfigurationError(f"{error}; %%aigw? lists the options") from None
         name, _, model = (options.provider or self._default_provider()).partition(":")
         options.provider = name
         options.model = options.model or model or None

@@ -75,7 +75,9 @@ def absolute(measure: str, unit: str, goal: Goal, value: float, note: str = "") 
     return Row(measure=measure, unit=unit, goal=goal, ours=value, figure=value, note=note)
 
 
-def relative(measure: str, unit: str, goal: Goal, samples: Mapping[str, list[float]], reference_name: str) -> Row:
+def relative(
+    measure: str, unit: str, goal: Goal, samples: Mapping[str, list[float]], reference_name: str, note: str = ""
+) -> Row:
     """A row whose goal is about a ratio: the median of the rounds' own ratios, which a change of pace in between
     hardly touches. Without samples of the reference it stays open."""
     ours, theirs = samples[OURS], samples.get(THEIRS)
@@ -88,6 +90,7 @@ def relative(measure: str, unit: str, goal: Goal, samples: Mapping[str, list[flo
         figure=ratio,
         reference_name=reference_name,
         reference=median(theirs) if theirs else None,
+        note=note,
     )
 
 

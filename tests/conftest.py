@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.frames import FrameTap
 
 from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.local import LocalGateway
@@ -89,6 +90,28 @@ def nothing_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
     while (left := leftovers() - before) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not left, f"left behind: {', '.join(sorted(left))}"
+
+
+# ------------------------------------------------------------------------------------------------------- frames
+
+
+@pytest.fixture(autouse=True)
+def frames(request: pytest.FixtureRequest) -> Iterator[FrameTap]:
+    """Fails a test in which an emulator or a session sent a frame that the official SDK's types refuse.
+
+    A test that sends such frames on purpose says so, and why: `@pytest.mark.bad_frames(reason=…)`. The SDK is imported
+    when a frame was seen, so tests without sockets pay nothing.
+    """
+    tap = FrameTap()
+    with tap.watching():
+        yield tap
+    allowed = request.node.get_closest_marker("bad_frames")
+    if allowed is not None:
+        assert allowed.kwargs.get("reason"), "bad_frames needs a reason"
+        return
+    verdict = tap.verdict()
+    if verdict is not None:
+        pytest.fail(verdict, pytrace=False)
 
 
 # ---------------------------------------------------------------------------------------------------- a gateway

@@ -1,4 +1,4 @@
-"""The official SDK's own types as a judge of what an emulator says.
+"""The official SDK's own types as a judge of what an emulator says, and of what a client does.
 
 The union is discriminated by `type`, so that a fault is one precise error. Values are taken strictly ("0" is no number)
 and unknown fields are refused, save those which the service is known to send and the SDK's types leave out.
@@ -10,11 +10,13 @@ import json
 from typing import Annotated, Any
 
 from openai.types.realtime import RealtimeServerEvent
+from openai.types.realtime.realtime_client_event import RealtimeClientEvent
 from pydantic import Field, TypeAdapter
 
-__all__ = ["check_server_event"]
+__all__ = ["check_client_event", "check_server_event"]
 
 SERVER: TypeAdapter[Any] = TypeAdapter(Annotated[RealtimeServerEvent, Field(discriminator="type")])
+CLIENT: TypeAdapter[Any] = TypeAdapter(Annotated[RealtimeClientEvent, Field(discriminator="type")])
 
 SESSION_EXTRAS = ("id", "object", "expires_at")
 """On every session object of the service; the SDK reuses its type for requests there."""
@@ -28,6 +30,14 @@ def check_server_event(raw: str) -> dict[str, Any]:
     SERVER.validate_json(raw, strict=True)
     event: dict[str, Any] = json.loads(raw)
     SERVER.validate_python(_known(event), extra="forbid")
+    return event
+
+
+def check_client_event(raw: str) -> dict[str, Any]:
+    """The event in one text frame of a client. Raises `pydantic.ValidationError` if the SDK's types refuse it."""
+    CLIENT.validate_json(raw, strict=True)
+    CLIENT.validate_json(raw, extra="forbid")
+    event: dict[str, Any] = json.loads(raw)
     return event
 
 

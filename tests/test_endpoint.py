@@ -208,7 +208,16 @@ def test_from_env(environ: dict[str, str], url: str, token: str | None) -> None:
     assert gateway is not None and gateway.url.endswith(url) and gateway.token == token
 
 
-@pytest.mark.parametrize("environ", [{}, {"CLOUDFLARE_ACCOUNT_ID": " ", "CF_AIG_TOKEN": ""}, {"ACME_KEY": KEY}])
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"CLOUDFLARE_ACCOUNT_ID": " ", "CF_AIG_TOKEN": ""},
+        {"ACME_KEY": KEY},
+        {"CLOUDFLARE_ACCOUNT_ID": ACCOUNT},
+        {"CLOUDFLARE_ACCOUNT_ID": ACCOUNT, "CLOUDFLARE_API_TOKEN": TOKEN},
+    ],
+)
 def test_from_env_without_a_gateway(environ: dict[str, str]) -> None:
     assert Gateway.from_env(environ) is None
 
@@ -219,7 +228,7 @@ def test_from_env_without_a_gateway(environ: dict[str, str]) -> None:
         ({"CF_AIG_TOKEN": TOKEN}, "CLOUDFLARE_ACCOUNT_ID"),
         ({"CLOUDFLARE_API_TOKEN": TOKEN, "CLOUDFLARE_GATEWAY_ID": "g"}, "CLOUDFLARE_ACCOUNT_ID"),
         ({"CLOUDFLARE_GATEWAY_ID": "g"}, "CLOUDFLARE_ACCOUNT_ID"),
-        ({"CLOUDFLARE_ACCOUNT_ID": ACCOUNT}, "CF_AIG_TOKEN"),
+        ({"CLOUDFLARE_ACCOUNT_ID": ACCOUNT, "CLOUDFLARE_GATEWAY_ID": "g"}, "CF_AIG_TOKEN"),
     ],
 )
 def test_from_env_names_what_is_missing(environ: dict[str, str], missing: str) -> None:

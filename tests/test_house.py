@@ -1,30 +1,34 @@
-"""The rules of the house: who may import whom, what is documented, how large things may grow.
+"""The rules of the house on imports and names: who may import whom, and where a provider may be named.
 
-Most of it reads source text, so that a rule holds for code no test runs. A new module needs a line in `FLOORS`.
+They are read from the source, so that a rule holds for code no test runs. A new module needs a line in `FLOORS`.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib
-import inspect
-import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-import aigw_notebook
 from aigw_notebook import providers
-from aigw_notebook.faces import AsyncSession, Session
-from aigw_notebook.session import SessionCore
-
-ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = ROOT / "aigw_notebook"
+from tests.source import (
+    IMPORTS,
+    MODULES,
+    PACKAGE,
+    PACKAGE_FILES,
+    ROOT,
+    TREE_FILES,
+    absolute,
+    complaints,
+    front_end_files,
+    module_name,
+    own_modules,
+    relative,
+    run_time_nodes,
+)
 
 # ------------------------------------------------------------------------------------------------------- floors
 
@@ -75,101 +79,8 @@ LATE = {"numpy", "pandas", "polars", "pyarrow"}
 
 NO_NOTEBOOK_BELOW = 5
 
-# -------------------------------------------------------------------------------------------------------- sizes
-
-MAX_FILE_LINES = 500
-MAX_BODY_LINES = 60
-LARGER: dict[str, str] = {
-    "aigw_notebook/events.py": "the whole vocabulary, one short value a piece and no logic: best read in one place",
-}
-"""Path, or path::function, → why it is larger than the limit."""
-
 PROVIDER_NAMED: dict[str, str] = {}
 """Path of a shared module that names a provider → why it must."""
-
-# ------------------------------------------------------------------------------------------------------ reading
-
-
-def python_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*.py") if "__pycache__" not in p.parts)
-
-
-PACKAGE_FILES = python_files(PACKAGE)
-TREE_FILES = [p for name in ("aigw_notebook", "tests", "bench", "scripts", "docs") for p in python_files(ROOT / name)]
-
-
-def relative(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def module_name(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {module_name(p): p for p in PACKAGE_FILES}
-
-
-def is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
-
-
-def run_time_nodes(node: ast.AST, nested: bool = False) -> Iterator[tuple[ast.AST, bool]]:
-    """Every node that runs (type-checking blocks left out), and whether a function has to be called first."""
-    for child in ast.iter_child_nodes(node):
-        inside = nested or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        if is_type_checking(child):
-            assert isinstance(child, ast.If)
-            for other in child.orelse:
-                yield from run_time_nodes(other, inside)
-            continue
-        yield child, inside
-        yield from run_time_nodes(child, inside)
-
-
-def absolute(name: str | None, level: int, path: Path) -> str:
-    if not level:
-        return name or ""
-    package = module_name(path).split(".")
-    if path.name != "__init__.py":
-        package = package[:-1]
-    base = package[: len(package) - (level - 1)]
-    return ".".join([*base, name] if name else base)
-
-
-def from_import(node: ast.ImportFrom, path: Path) -> Iterator[str]:
-    base = absolute(node.module, node.level, path)
-    for alias in node.names:
-        full = f"{base}.{alias.name}"
-        yield full if full in MODULES else base
-
-
-def imports(path: Path) -> list[tuple[str, bool, int]]:
-    """What a file imports at run time: absolute module name, whether inside a function, line."""
-    found = []
-    for node, nested in run_time_nodes(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found += [(alias.name, nested, node.lineno) for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            found += [(name, nested, node.lineno) for name in from_import(node, path)]
-        elif name := by_name(node):
-            found.append((name, nested, getattr(node, "lineno", 0)))
-    return found
-
-
-def by_name(node: ast.AST) -> str | None:
-    """The module that `import_module("…")` asks for, where it is written out."""
-    if not isinstance(node, ast.Call) or not node.args or not ast.unparse(node.func).endswith("import_module"):
-        return None
-    name = node.args[0]
-    return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
-
-
-IMPORTS = {path: imports(path) for path in PACKAGE_FILES}
-
-
-def own_modules(path: Path) -> Iterator[tuple[str, int]]:
-    yield from ((name, line) for name, _, line in IMPORTS[path] if name.split(".")[0] == "aigw_notebook")
 
 
 def part(name: str) -> str:
@@ -181,10 +92,6 @@ def floor(name: str) -> int:
     key = part(name)
     assert key in FLOORS, f"aigw_notebook.{key} has no floor: add it to FLOORS in {relative(Path(__file__))}"
     return FLOORS[key]
-
-
-def complaints(found: list[str]) -> str:
-    return "\n  ".join(["", *found])
 
 
 # ------------------------------------------------------------------------------------------------- import rules
@@ -301,177 +208,16 @@ def registry_line(provider: str) -> str:
     return f'"{provider}": "aigw_notebook.providers.{provider}",'
 
 
-def shared_text_files() -> list[Path]:
-    return [*PACKAGE_FILES, *sorted((PACKAGE / "widgets").rglob("*.js")), *sorted((PACKAGE / "widgets").rglob("*.css"))]
-
-
 @pytest.mark.parametrize("provider", sorted(providers.BUILT_IN))
 def test_shared_modules_name_no_provider(provider: str) -> None:
     name = re.compile(rf"(?<![a-z]){provider}(?![a-z])", re.IGNORECASE)
     allowed = own_files(provider)
     wrong = [
         f"{relative(path)}:{number}: {line.strip()}"
-        for path in shared_text_files()
+        for path in [*PACKAGE_FILES, *front_end_files()]
         if not allowed.fullmatch(relative(path)) and relative(path) not in PROVIDER_NAMED
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
         if name.search(line) and line.strip() != registry_line(provider)
-    ]
-    assert not wrong, complaints(wrong)
-
-
-# ------------------------------------------------------------------------------------------ documented, exported
-
-
-def public_modules() -> list[ModuleType]:
-    names = [info.name for info in pkgutil.walk_packages(aigw_notebook.__path__, "aigw_notebook.")]
-    public = [name for name in names if not any(p.startswith("_") for p in name.split(".")[1:])]
-    return [aigw_notebook, *(importlib.import_module(name) for name in public)]
-
-
-def defined_here(module: ModuleType) -> Iterator[tuple[str, object]]:
-    """The public classes and functions whose source is in this module."""
-    for name, value in vars(module).items():
-        is_code = inspect.isclass(value) or inspect.isfunction(value)
-        if is_code and not name.startswith("_") and getattr(value, "__module__", None) == module.__name__:
-            yield name, value
-
-
-def methods(cls: type) -> Iterator[tuple[str, object]]:
-    """A class's own public methods. Properties are left out: they read like fields, whose name is their document."""
-    for name, value in vars(cls).items():
-        function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-        if inspect.isfunction(function) and not name.startswith("_"):
-            yield name, getattr(cls, name)
-
-
-def undocumented(module: ModuleType) -> Iterator[str]:
-    if not inspect.getdoc(module):
-        yield module.__name__
-    for name, value in defined_here(module):
-        if not value.__doc__ or (inspect.isclass(value) and value.__doc__.startswith(f"{name}(")):
-            yield f"{module.__name__}.{name}"
-        if inspect.isclass(value):
-            yield from (f"{module.__name__}.{name}.{m}" for m, code in methods(value) if not inspect.getdoc(code))
-
-
-def test_everything_public_is_documented() -> None:
-    wrong = [name for module in public_modules() for name in undocumented(module)]
-    assert not wrong, complaints(wrong)
-
-
-def export_faults(module: ModuleType) -> Iterator[str]:
-    defined = {name for name, _ in defined_here(module)}
-    exported = getattr(module, "__all__", None)
-    if exported is None:
-        yield from ([f"{module.__name__} has no __all__"] if defined else [])
-        return
-    yield from (f"{module.__name__}.{name} is listed and not there" for name in exported if not hasattr(module, name))
-    yield from (f"{module.__name__}.{name} is listed twice" for name in set(exported) if exported.count(name) > 1)
-    yield from (f"{module.__name__}.{name} is private and listed" for name in exported if name.startswith("_"))
-    yield from (f"{module.__name__}.{name} is public and not listed" for name in sorted(defined - set(exported)))
-
-
-def test_every_module_lists_what_is_public() -> None:
-    wrong = [fault for module in public_modules() for fault in export_faults(module)]
-    assert not wrong, complaints(wrong)
-
-
-def test_the_package_says_that_it_is_typed() -> None:
-    assert (PACKAGE / "py.typed").is_file()
-
-
-# ---------------------------------------------------------------------------------------------------- two faces
-
-NOT_ON_A_FACE = {"open": "`connect` opens the session before anyone holds it"}
-
-
-def waiting(cls: type) -> dict[str, object]:
-    """The public coroutines and asynchronous generators of a class."""
-    is_waiting = (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
-    return {name: code for name, code in methods(cls) if any(test(code) for test in is_waiting)}
-
-
-def parameters(code: object) -> list[inspect.Parameter]:
-    assert callable(code)
-    return list(inspect.signature(code).parameters.values())
-
-
-@pytest.mark.parametrize("face", [Session, AsyncSession])
-def test_a_face_has_every_coroutine_of_the_core_with_its_signature(face: type) -> None:
-    core = {name: code for name, code in waiting(SessionCore).items() if name not in NOT_ON_A_FACE}
-    assert "ask" in core
-    missing = sorted(core.keys() - vars(face).keys())
-    assert not missing, f"{face.__name__} lacks {', '.join(missing)}"
-    differing = [name for name, code in core.items() if parameters(getattr(face, name)) != parameters(code)]
-    assert not differing, f"{face.__name__} differs in {', '.join(differing)}"
-
-
-def test_the_two_faces_differ_only_in_how_one_waits() -> None:
-    def public(face: type) -> set[str]:
-        return {name for name in dir(face) if not name.startswith("_")}
-
-    assert public(Session) == public(AsyncSession)
-    assert not waiting(Session)
-    assert waiting(AsyncSession).keys() == waiting(SessionCore).keys() - NOT_ON_A_FACE.keys()
-
-
-# -------------------------------------------------------------------------------------------------- sizes, text
-
-
-def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function's body, its docstring not counted."""
-    body = function.body
-    if ast.get_docstring(function, clean=False) is not None:
-        body = body[1:]
-    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
-
-
-def test_no_file_is_longer_than_its_limit() -> None:
-    files = [*TREE_FILES, *sorted((PACKAGE / "widgets").rglob("*.js")), *sorted((PACKAGE / "widgets").rglob("*.css"))]
-    counted = {relative(path): len(path.read_text(encoding="utf-8").splitlines()) for path in files}
-    wrong = [f"{path}: {n} lines" for path, n in counted.items() if n > MAX_FILE_LINES and path not in LARGER]
-    assert not wrong, complaints(wrong)
-
-
-def test_no_function_is_longer_than_its_limit() -> None:
-    wrong = [
-        f"{relative(path)}::{node.name}: {body_lines(node)} lines"
-        for path in TREE_FILES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        and body_lines(node) > MAX_BODY_LINES
-        and f"{relative(path)}::{node.name}" not in LARGER
-    ]
-    assert not wrong, complaints(wrong)
-
-
-def text_files() -> list[Path]:
-    """Every text file of the project: code, scripts, documents, notebooks."""
-    kinds = {".py", ".js", ".css", ".md", ".ipynb", ".toml", ".txt", ".jsonl", ".yml", ""}
-    built = {".git", "build", "dist", "node_modules", "__pycache__", ".ipynb_checkpoints"}
-    return [
-        path
-        for path in sorted(ROOT.rglob("*"))
-        if path.is_file()
-        and path.suffix in kinds
-        and not any(p in built or p.startswith((".venv", ".mypy", ".ruff", ".pytest", ".hypo")) for p in path.parts)
-        and path.name not in {".env", ".coverage"}
-    ]
-
-
-# Written in halves, so that this file does not hold what it looks for.
-UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X)\b")
-NOT_RUN = re.compile(r"(pytest|mark|it|test)\.sk" r"ip\b|importor" r"skip|xf" r"ail|Skip" r"Test")
-MACHINE_PATH = re.compile(r"(?<![\w.:/@~-])/(?:wo" r"rk|ro" r"ot|ho" r"me|Us" r"ers)/\w")
-
-
-@pytest.mark.parametrize("pattern", [UNFINISHED, NOT_RUN, MACHINE_PATH], ids=["unfinished", "not-run", "machine-path"])
-def test_no_file_holds(pattern: re.Pattern[str]) -> None:
-    wrong = [
-        f"{relative(path)}:{number}: {line.strip()[:100]}"
-        for path in text_files()
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
-        if pattern.search(line)
     ]
     assert not wrong, complaints(wrong)
 

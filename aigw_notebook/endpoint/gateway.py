@@ -95,7 +95,8 @@ class Gateway:
 
         `AIGW_GATEWAY_URL` (with `CF_AIG_TOKEN`, if there is one) wins over `CLOUDFLARE_ACCOUNT_ID`,
         `CLOUDFLARE_GATEWAY_ID` or `CF_AIG_GATEWAY_ID` (else "default"), and `CF_AIG_TOKEN` or `CLOUDFLARE_API_TOKEN`.
-        Raises `ConfigurationError`, which says what is missing, when only some of them are set.
+        An account or an API token alone names none: other Cloudflare tools use them, and no money is spent unasked.
+        Raises `ConfigurationError`, which says what is missing, when only some of the gateway's own are set.
         """
         url, own_token = first_set(environ, "AIGW_GATEWAY_URL"), first_set(environ, "CF_AIG_TOKEN")
         if url:
@@ -104,10 +105,10 @@ class Gateway:
         account = first_set(environ, "CLOUDFLARE_ACCOUNT_ID")
         name = first_set(environ, "CLOUDFLARE_GATEWAY_ID", "CF_AIG_GATEWAY_ID")
         token = own_token or first_set(environ, "CLOUDFLARE_API_TOKEN")
+        if not (name or own_token):
+            return None
         if account and token:
             return cls.cloudflare(account[1], name[1] if name else "default", token[1])
-        if not (account or name or token):
-            return None
         raise ConfigurationError(_half_set([found[0] for found in (account, name, token) if found], account is None))
 
     @property

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
 
+from ..providers.base import Message
 from .closing import close_as
 from .counters import Counters, size_of
-from .emulators.base import Close, Emulator, Job, Message
+from .emulators.base import Close, Emulator, Job
 from .jobs import JobRun
 
 if TYPE_CHECKING:

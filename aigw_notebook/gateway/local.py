@@ -134,6 +134,11 @@ class LocalGateway:
                 atexit.unregister(self.stop)
                 current.end(STOP_TIMEOUT_S)
 
+    def emulates(self, route: str) -> bool:
+        """Whether an emulator answers on `route`; False where it is relayed, or nothing is there."""
+        found = RouteTable(self._settings.upstreams).find(route)
+        return found is not None and found.emulator is not None
+
     def describe(self) -> dict[str, Any]:
         """What it is and what stands behind each route, as plain values without a secret."""
         return {

@@ -157,7 +157,7 @@ class Codec(ABC):
         self.settings = settings
         self.ids = ids
         self.last_sent_id: str | None = None
-        """Id of the message queued last; a `SessionError` that names it is its answer. None where messages have none."""
+        """Id of the message queued last, which a `SessionError` may name; None where messages have no id."""
         self._out: list[Message] = []
 
     @property

@@ -447,7 +447,7 @@ class SessionCore:
         self._turns.lose(self._ended)
 
     def _explained(self, code: int, reason: str, *, ready: bool) -> AigwError:
-        error = explain_close(code, reason, ready=ready)
+        error = explain_close(code, reason, ready=ready, secrets=self.endpoint.secrets)
         if self._last_error is None:
             return error
         return type(error)(f"{error} (the provider said: {self._last_error.message})", close_code=code, reason=reason)

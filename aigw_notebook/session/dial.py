@@ -24,12 +24,19 @@ CLOSE_TIMEOUT_S = 2.0
 """A provider may never answer a close frame; a longer wait would only make `close` slow."""
 
 
+class _Dial(connect):
+    """A dial that follows no redirect: the other host would be shown the gateway token."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 async def dial(endpoint: Endpoint, provider: Provider, *, timeout_s: float) -> ClientConnection:
     """An open socket to `endpoint`. Raises `Unreachable`, `Unauthorized`, `UpstreamRefused` or `ConfigurationError`."""
     url = urlsplit(endpoint.url)
     local = url.hostname in ("127.0.0.1", "localhost", "::1")
     try:
-        return await connect(
+        return await _Dial(
             endpoint.url,
             additional_headers=list(endpoint.headers),
             subprotocols=[Subprotocol(name) for name in endpoint.subprotocols] or None,
@@ -50,7 +57,9 @@ async def dial(endpoint: Endpoint, provider: Provider, *, timeout_s: float) -> C
 
 def _explain(error: Exception, endpoint: Endpoint, timeout_s: float) -> AigwError:
     if isinstance(error, InvalidStatus):
-        return explain_refusal(error.response.status_code, bytes(error.response.body or b""), error.response.headers)
+        answer = error.response
+        body = bytes(answer.body or b"")
+        return explain_refusal(answer.status_code, body, answer.headers, secrets=endpoint.secrets)
     if isinstance(error, InvalidURI | ValueError):
         return ConfigurationError(f"{endpoint.safe} is no WebSocket address; check the gateway's URL")
     if isinstance(error, TimeoutError | asyncio.TimeoutError):

@@ -6,14 +6,17 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from ..errors import ToolError
 from ..events import ToolCall, ToolFinished
 from ..tools import Tool, result_text
 
 __all__ = ["ToolRunner"]
+
+R = TypeVar("R")
 
 MAX_TOOLS_AT_ONCE = 8
 
@@ -35,7 +38,7 @@ class ToolRunner:
         began = time.monotonic()
         try:
             async with asyncio.timeout(self.timeout_s), self._places:
-                output, error = result_text(await self._call(call)), None
+                output, error = await self._call(call), None
         except TimeoutError:
             output = error = f"tool {call.name!r} did not finish within {self.timeout_s:g} s"
         except ToolError as exc:
@@ -45,38 +48,39 @@ class ToolRunner:
         duration_ms = (time.monotonic() - began) * 1000
         return ToolFinished(call_id=call.call_id, name=call.name, output=output, error=error, duration_ms=duration_ms)
 
-    async def _call(self, call: ToolCall) -> Any:
+    async def _call(self, call: ToolCall) -> str:
         tool = self.tools.get(call.name)
         if tool is None:
             raise ToolError(f"there is no tool {call.name!r}; the tools are: {', '.join(self.tools) or 'none'}")
         arguments = tool.bind(call.arguments)
         if tool.is_async:
-            return await tool.function(**arguments)
-        return await in_thread(lambda: tool.function(**arguments), name=f"aigw-tool-{call.name}")
+            value = await tool.function(**arguments)
+            return await in_thread(lambda: result_text(value), name=f"aigw-result-{call.name}")
+        return await in_thread(lambda: result_text(tool.function(**arguments)), name=f"aigw-tool-{call.name}")
 
 
-async def in_thread(work: Any, *, name: str) -> Any:
+async def in_thread(work: Callable[[], R], *, name: str) -> R:
     """The result of `work()`, run in a daemon thread; when the waiter is cancelled the result is thrown away."""
     loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
+    future: asyncio.Future[R] = loop.create_future()
     context = contextvars.copy_context()
 
-    def settle(result: Any, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)
-        else:
-            future.set_exception(error)
+    def settle(outcome: Callable[[], None]) -> None:
+        if not future.done():
+            outcome()
+
+    def outcome_of_work() -> Callable[[], None]:
+        try:
+            return partial(future.set_result, context.run(work))
+        except Exception as error:
+            return partial(future.set_exception, error)
+        except BaseException as error:
+            return partial(future.set_exception, ToolError(f"the tool ended with {type(error).__name__}"))
 
     def body() -> None:
-        result, error = None, None
+        outcome = outcome_of_work()
         try:
-            result = context.run(work)
-        except BaseException as exc:
-            error = exc if isinstance(exc, Exception) else ToolError(f"the tool ended with {type(exc).__name__}")
-        try:
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(settle, outcome)
         except RuntimeError:
             return  # the loop is closed: nobody waits any more
 

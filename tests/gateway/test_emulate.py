@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -155,17 +156,21 @@ async def _hang_up(client: Any) -> None:
     await client.wait_closed()
 
 
-async def _stalled(dial: Any, gateway: LocalGateway, *said: str) -> Any:
-    """A connected client with a small receive buffer that has said `said` and reads nothing."""
-    host, port = gateway.address
+@asynccontextmanager
+async def _stalled(dial: Any, gateway: LocalGateway, *said: str) -> AsyncIterator[Any]:
+    """A client with small buffers that has said `said` and reads nothing by itself; it hangs up at the end."""
     raw = socket.socket()
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(raw, (host, port))
+    await asyncio.get_running_loop().sock_connect(raw, gateway.address)
     client = await dial(f"{gateway.url}/echo", sock=raw, max_queue=1)
-    for message in said:
-        await client.send(message)
-    return client
+    try:
+        assert await client.recv() == "hello"
+        for message in said:
+            await client.send(message)
+        yield client
+    finally:
+        await _hang_up(client)
 
 
 async def _settled(gateway: LocalGateway, value: Callable[[], int]) -> int:
@@ -185,40 +190,37 @@ async def _turns(gateway: LocalGateway, count: int = 200) -> None:
 
 def test_a_client_that_does_not_read_stops_the_wakes(gateway: LocalGateway, dial: Any, echo: Any) -> None:
     async def main() -> None:
-        client = await _stalled(dial, gateway, "stream:")
-        wakes = await _settled(gateway, lambda: echo[0].wakes)
-        assert wakes * 16_000 < 16 * MIB
-        await client.send("are you there")
-        while await client.recv() != "are you there":
-            pass
-        assert echo[0].wakes > wakes
-        await _hang_up(client)
+        async with _stalled(dial, gateway, "stream:") as client:
+            wakes = await _settled(gateway, lambda: echo[0].wakes)
+            assert wakes * 16_000 < 16 * MIB
+            await client.send("are you there")
+            while await client.recv() != "are you there":
+                pass
+            assert echo[0].wakes > wakes
 
     asyncio.run(main())
 
 
 def test_a_client_that_does_not_read_is_heard_at_first(gateway: LocalGateway, dial: Any, echo: Any) -> None:
     async def main() -> None:
-        client = await _stalled(dial, gateway, "stream:")
-        await _settled(gateway, lambda: echo[0].wakes)
-        received = echo[0].received
-        await client.send("cancel")
-        while echo[0].received == received:
-            await _turns(gateway, 1)
-        await _hang_up(client)
+        async with _stalled(dial, gateway, "stream:") as client:
+            await _settled(gateway, lambda: echo[0].wakes)
+            received = echo[0].received
+            await client.send("are you there")
+            while echo[0].received == received:
+                await _turns(gateway, 1)
 
     asyncio.run(main())
 
 
 def test_a_client_that_does_not_read_stops_a_job(gateway: LocalGateway, dial: Any, echo: Any) -> None:
     async def main() -> None:
-        client = await _stalled(dial, gateway, "pad:16000", "endless:")
-        delivered = await _settled(gateway, lambda: echo[0].delivered)
-        assert delivered < OUTBOX_LIMIT * 4
-        while not (await client.recv()).startswith(f"result {delivered}"):
-            pass
-        assert echo[0].delivered > delivered
-        await _hang_up(client)
+        async with _stalled(dial, gateway, "pad:16000", "endless:") as client:
+            delivered = await _settled(gateway, lambda: echo[0].delivered)
+            assert delivered < OUTBOX_LIMIT * 4
+            while not (await client.recv()).startswith(f"result {delivered}"):
+                pass
+            assert echo[0].delivered > delivered
 
     asyncio.run(main())
     assert echo[0].job_ended.wait(10)
@@ -226,13 +228,12 @@ def test_a_client_that_does_not_read_stops_a_job(gateway: LocalGateway, dial: An
 
 def test_a_client_that_only_talks_is_not_read_any_more(gateway: LocalGateway, dial: Any, echo: Any) -> None:
     async def main() -> None:
-        client = await _stalled(dial, gateway)
-        talking = asyncio.create_task(_talk(client, "x" * 60_000))
-        received = await _settled(gateway, lambda: echo[0].received)
-        assert received * 60_000 < (OUTBOX_LIMIT + 200) * 60_000
-        talking.cancel()
-        await _hang_up(client)
-        await asyncio.gather(talking, return_exceptions=True)
+        async with _stalled(dial, gateway) as client:
+            talking = asyncio.create_task(_talk(client, "x" * 60_000))
+            received = await _settled(gateway, lambda: echo[0].received)
+            assert received * 60_000 < (OUTBOX_LIMIT + 200) * 60_000
+            talking.cancel()
+            await asyncio.gather(talking, return_exceptions=True)
 
     asyncio.run(main())
 

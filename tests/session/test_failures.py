@@ -114,6 +114,7 @@ def test_unknown_model_is_told_with_the_providers_words() -> None:
         assert "Model x is not supported." in one_sentence(caught.value)
 
 
+@pytest.mark.bad_frames(reason="the setting that is refused is none of the provider's")
 def test_refused_settings_name_the_setting() -> None:
     async def refuse(peer: Peer, socket: ServerConnection) -> None:
         session = {"type": "realtime", "object": "realtime.session", "id": "sess_1", "model": "gpt-realtime-2.1"}
@@ -128,9 +129,8 @@ def test_refused_settings_name_the_setting() -> None:
         await peer.say(socket, "error", error=error)
         await stay(socket)
 
-    with Peer(refuse) as peer:
-        with pytest.raises(ConfigurationError, match="session.shoe_size"):
-            connect(peer, options={"shoe_size": 43}).open()
+    with Peer(refuse) as peer, pytest.raises(ConfigurationError, match="session.shoe_size"):
+        connect(peer, options={"shoe_size": 43}).open()
 
 
 def test_an_answer_that_never_comes_keeps_the_session() -> None:
@@ -396,3 +396,26 @@ def test_nothing_secret_in_logs_or_reprs(caplog: pytest.LogCaptureFixture) -> No
     client_log = "\n".join(r.getMessage() for r in caplog.records if not r.name.startswith("websockets.server"))
     for secret in (SECRET, "sk-planted-KEY-42"):
         assert secret not in "\n".join(shown) + client_log
+
+
+def test_a_redirect_is_not_followed_and_shows_the_token_to_nobody() -> None:
+    asked = []
+
+    async def elsewhere(peer: Peer, socket: ServerConnection) -> None:
+        await stay(socket)
+
+    def listen(connection, request):
+        asked.append(dict(request.headers))
+        return connection.respond(403, "no")
+
+    with Peer(elsewhere, process_request=listen) as other:
+
+        def redirect(connection, request):
+            answer = connection.respond(302, "")
+            answer.headers["Location"] = f"ws://localhost:{other.port}/login"
+            return answer
+
+        with Peer(well_behaved, process_request=redirect) as peer, pytest.raises(AigwError) as caught:
+            connect(peer).open()
+    assert caught.value.status == 302 and not asked
+    one_sentence(caught.value)

@@ -106,7 +106,7 @@ def test_telephone_audio(fast: aigw.LocalGateway) -> None:
         assert "5" in heard(turn.audio)
 
 
-# ------------------------------------------------------------------------------------------------------ spoken questions
+# ----------------------------------------------------------------------------------------------------- spoken questions
 
 
 @pytest.mark.parametrize("form", ["clip", "wav bytes", "path", "array", "16 kHz array", "chunks", "async chunks"])
@@ -357,7 +357,7 @@ def test_barge_in_by_voice_ends_the_running_answer(slow: aigw.LocalGateway) -> N
         assert [row["turn"] for row in session.records] == sorted(row["turn"] for row in session.records)
 
 
-# ------------------------------------------------------------------------------------------------- the rest of the session
+# ------------------------------------------------------------------------------------------------ the rest of a session
 
 
 def test_out_of_band_leaves_no_trace_in_the_conversation(fast: aigw.LocalGateway) -> None:

@@ -26,7 +26,10 @@ VALUES = {
 }
 SCALES = {"hundred": 100, "thousand": 1_000, "million": 1_000_000}
 
-_NUMBER = re.compile(rf"\b(?:(?:{'|'.join([*VALUES, *SCALES])})(?:\s+and\s+(?=\w)|[\s-]+(?=\w)|\b))+", re.IGNORECASE)
+_WORD = rf"(?:{'|'.join([*VALUES, *SCALES])})"
+_AND = rf"(?:{'|'.join(f'(?<={scale})' for scale in SCALES)})\s+and\s+"
+_NUMBER = re.compile(rf"\b{_WORD}\b(?:(?:{_AND}|[\s-]+){_WORD}\b)*", re.IGNORECASE)
+"""A run of number words; "and" continues it only after hundred, thousand and million."""
 
 _WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), sign)
@@ -75,21 +78,22 @@ def _as_digits(words: str) -> str:
     numbers: list[int] = []
     current, last = 0, -1
     for word in re.findall(r"[a-z]+", words.lower()):
+        if word == "and":
+            continue
         value = VALUES.get(word)
         if value is None:
-            current = _scaled(current, SCALES.get(word, 0))
+            current = _scaled(current, SCALES[word])
         elif last < 0 or _continues(last, value):
             current += value
         else:
             numbers.append(current)
             current = value
-        last = value if value is not None else 100 if word in SCALES else last
-    tail = re.search(r"(?:\s+and)?[\s-]*$", words, re.IGNORECASE)
-    return " ".join(str(number) for number in [*numbers, current]) + (tail.group() if tail else "")
+        last = 100 if value is None else value
+    return " ".join(str(number) for number in [*numbers, current])
 
 
 def _scaled(current: int, scale: int) -> int:
-    return current * scale if scale and current else scale or current
+    return current * scale if current else scale
 
 
 def _continues(last: int, value: int) -> bool:

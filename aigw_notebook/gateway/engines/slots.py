@@ -70,7 +70,7 @@ def _by_clause(text: str, tools: Sequence[Mapping[str, Any]]) -> tuple[ToolReque
     clauses = _clauses(text)
     if whole is None:
         return ()
-    if len(clauses) < 2 or len(_properties(whole)) > 1:
+    if len(clauses) < 2 or not _takes_one_value(whole):
         requests = [_request(tool, clause) for clause in clauses if (tool := _best(clause, tools))]
         return tuple(requests[:MAX_CALLS]) if len({r.name for r in requests}) > 1 else (_request(whole, text),)
     requests, last = [], whole
@@ -80,6 +80,11 @@ def _by_clause(text: str, tools: Sequence[Mapping[str, Any]]) -> tuple[ToolReque
             requests.append(_request(tool, clause))
             last = tool
     return tuple(requests[:MAX_CALLS]) or (_request(whole, text),)
+
+
+def _takes_one_value(tool: Mapping[str, Any]) -> bool:
+    properties = list(_properties(tool).values())
+    return len(properties) == 1 and properties[0].get("type") not in ("array", "object")
 
 
 def _clauses(text: str) -> list[str]:

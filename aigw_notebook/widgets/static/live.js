@@ -24,9 +24,10 @@ export function statusLine(state, elapsedMs) {
  * before it. The element named `<id>` is the whole answer: it goes on, in sight, at the place that was reached.
  */
 export class Voice {
-  constructor(id, makePlayer = (src) => new Audio(src)) {
+  constructor(id, { makePlayer = (src) => new Audio(src), begin = () => {} } = {}) {
     this.id = id;
     this.makePlayer = makePlayer;
+    this.begin = begin; // called once, when the turn is about to be heard
     this.current = null;
     this.queue = [];
     this.endedMs = 0;
@@ -61,6 +62,7 @@ export class Voice {
     const player = this.hushed ? undefined : this.queue.shift();
     this.current = player ?? null;
     if (!player) return;
+    this.speak();
     const ended = () => {
       this.endedMs += player.duration * 1000;
       this.next();
@@ -76,8 +78,14 @@ export class Voice {
     this.queue = [];
     seek();
     if (this.hushed) return;
+    this.speak();
     if (before) this.handOver(before, element, seek);
     play(element);
+  }
+
+  speak() {
+    this.begin();
+    this.begin = () => {};
   }
 
   /** The segment goes on until the final player, silent at first, has caught up with it. */
@@ -108,7 +116,12 @@ function play(player) {
 
 const AFTER_CLOSE_MS = 10_000; // the last display update may be rendered after the widget is gone
 
-function follow(voice, document) {
+/** A new answer silences the older ones: two voices at once cannot be understood. */
+function silenceOthers(id) {
+  for (const element of document.querySelectorAll("audio[id^='aigw-']")) if (!element.id.startsWith(id)) element.pause();
+}
+
+function follow(voice) {
   const take = (node) => {
     if (node.nodeName === "AUDIO") voice.adopt(node);
     else node.querySelectorAll?.("audio").forEach((element) => voice.adopt(element));
@@ -122,8 +135,10 @@ function follow(voice, document) {
 }
 
 function initialize({ model }) {
-  const voice = new Voice(model.get("sound_id"));
-  const observer = follow(voice, document);
+  if (!model.get("sound_id")) return undefined; // a turn without live sound
+  const id = model.get("sound_id");
+  const voice = new Voice(id, { begin: () => silenceOthers(id) });
+  const observer = follow(voice);
   voices.set(voice.id, voice);
   model.on("msg:custom", (message) => message.kind === "hush" && voice.hush());
   return () =>

@@ -7,12 +7,11 @@ from base64 import b64encode
 from itertools import groupby
 from typing import Any
 
-from tests.sdk_openai import check_server_event
-
 from aigw_notebook.gateway.emulators.base import Close, Handshake, Job, Output, Pace
 from aigw_notebook.gateway.emulators.openai import OpenAIEmulator
 from aigw_notebook.gateway.engines import Engines, default_engines
 from aigw_notebook.providers.base import counting_ids
+from tests.sdk_openai import check_server_event
 
 AT_ONCE = Pace(first_token_ms=0, text_delta_ms=0, audio_speed=0, audio_delta_ms=100)
 Event = dict[str, Any]

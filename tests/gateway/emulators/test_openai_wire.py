@@ -9,12 +9,12 @@ import json
 from typing import Any
 
 import pytest
-from tests.gateway.emulators.driver import Client
-from tests.wire import Line, flow, flow_names
 
 from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.engines import Engines, default_engines
 from aigw_notebook.gateway.engines.base import Reply, Said, ToolRequest
+from tests.gateway.emulators.driver import Client
+from tests.wire import Line, flow, flow_names
 
 NOT_ASKED = {
     "beta_names",
