@@ -106,6 +106,8 @@ def connect(
 ) -> Connection:
     """A session with a provider, to be opened by `with`, `async with`, `await` or `.open()`.
 
+    `provider` is a name, or `name:model`.
+
     Where it connects: to `gateway` (a `Gateway`, a `LocalGateway`, or a gateway's URL with its `token`); else to the
     gateway that the environment names (`CLOUDFLARE_ACCOUNT_ID`, `CLOUDFLARE_GATEWAY_ID`, `CF_AIG_TOKEN`); else to the
     embedded gateway of this process, which needs no key and costs nothing. `direct` goes round every gateway, straight
@@ -120,7 +122,9 @@ def connect(
     its kind, at once. Opening raises `Unreachable`, `Unauthorized` or `UpstreamRefused`. The line that says where the
     session is connected is printed when it opens, unless `quiet`.
     """
-    known = provider if isinstance(provider, Provider) else get(provider)
+    if isinstance(provider, str) and ":" in provider and model is None:
+        provider, _, model = provider.partition(":")
+    known = (provider if isinstance(provider, Provider) else get(provider)).for_model(model)
     declared = [as_tool(tool) for tool in tools]
     settings = SessionSettings(
         model=model or known.default_model,

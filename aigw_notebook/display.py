@@ -65,6 +65,41 @@ def player(**options: Any) -> Audio:
 def show_turn(turn: Turn) -> None:
     """Display a turn: Markdown and a player in a notebook, its text in a terminal.
 
+    A turn whose `shown` is set is on the screen already: the mark is taken away and nothing is displayed, save the
+    one line that a terminal expects behind its `Out[n]:`.
+    """
+    kernel = in_kernel()
+    if turn.shown:
+        turn.shown = False
+        if not kernel:
+            print(repr(turn))
+    elif kernel:
+        _show_static(turn)
+    else:
+        print(_plain(turn))
+
+
+def publish(content: Any, *, display_id: str | None = None, update: bool = False) -> None:
+    """Display a MIME bundle (a dict) or an object that shows itself, in the place of that id if there is one."""
+    import IPython.display
+
+    display: Any = IPython.display.display
+    known = {} if display_id is None else {"display_id": display_id, "update": update}
+    display(content, raw=isinstance(content, dict), **known)
+
+
+def player(**options: Any) -> Audio:
+    """An `IPython.display.Audio`. Give it the bytes of a WAV file: samples would be scaled to full volume."""
+    import IPython.display
+
+    make: Any = IPython.display.Audio
+    made: Audio = make(**options)
+    return made
+
+
+def show_turn(turn: Turn) -> None:
+    """Display a turn: Markdown and a player in a notebook, its text in a terminal.
+
     A turn whose `shown` is set is on the screen already: the mark is taken away and nothing is displayed.
     """
     if turn.shown:

@@ -10,8 +10,9 @@ from .errors import ConfigurationError
 from .events import AnyEvent, SessionClosed, Usage
 from .portal import awaitable, blocking, portal
 from .providers.base import SessionSettings
+from .records import Row
 from .session import SessionCore
-from .transcript import Row, Transcript
+from .transcript import Transcript
 from .turn import Turn
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class SessionFace:
 
     @property
     def records(self) -> list[Row]:
-        """All rows so far, as flat dicts in the columns of `transcript.COLUMNS`: `pd.DataFrame(session.records)`."""
+        """All rows so far, as flat dicts in the columns of `records.COLUMNS`: `pd.DataFrame(session.records)`."""
         return self.core.transcript.records
 
     @property

@@ -73,7 +73,15 @@ OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--image",), {"metavar": "FILE.png", "help": "show the model this picture"}),
     (("--raw",), {"action": "store_true", "help": "leave {{...}} in the prompt as it is"}),
     (("--timeout",), {"type": float, "metavar": "SECONDS", "help": "longest silence before the turn is given up"}),
-    (("-f", "--format"), {"choices": FORMATS, "default": "markdown", "help": "how the finished turn is shown"}),
+    (
+        ("-f", "--format"),
+        {
+            "choices": FORMATS,
+            "default": "markdown",
+            "metavar": "FORMAT",
+            "help": f"how the finished turn is shown: {', '.join(FORMATS)}",
+        },
+    ),
 )
 """What may stand on a `%%aigw` line, as arguments of `argparse`."""
 
@@ -179,10 +187,7 @@ class AigwMagics(Magics):
         return Asking(options, question, options.session or options.provider, self._wanted(options))
 
     def _options(self, line: str) -> Any:
-        try:
-            words = [self._interpolated(word) for word in shlex.split(line)]
-        except ValueError as error:
-            raise ConfigurationError(f"the %%aigw line cannot be read: {error}") from None
+        words = [self._interpolated(word) for word in _split(line)]
         try:
             options = self.aigw.parser.parse_args(words)
         except UsageError as error:
@@ -311,7 +316,7 @@ class AigwMagics(Magics):
     def _command(self, line: str) -> Any:
         from .commands import COMMANDS, unknown_command
 
-        words = shlex.split(line) or ["help"]
+        words = _split(line) or ["help"]
         command = COMMANDS.get(words[0])
         if command is None:
             raise ConfigurationError(unknown_command(words[0]))
@@ -363,6 +368,13 @@ class AigwMagics(Magics):
 
 def _report(error: Exception) -> None:
     _say(f"aigw: {error}")
+
+
+def _split(line: str) -> list[str]:
+    try:
+        return shlex.split(line)
+    except ValueError as error:
+        raise ConfigurationError(f"the line of the magic cannot be read: {error}") from None
 
 
 def _say(sentence: str) -> None:

@@ -10,7 +10,8 @@ from .events import Usage
 
 if TYPE_CHECKING:
     from .audio.clip import Clip
-    from .transcript import Entry, Row
+    from .events import ImageOutput, WordTimings
+    from .records import Entry, Row
 
 __all__ = ["Latency", "ToolUse", "Turn", "TurnStatus"]
 
@@ -55,8 +56,11 @@ class Turn:
     notebook, its text in a terminal.
     """
 
-    def __init__(self, number: int, *, provider: str, where: str, out_of_band: bool = False) -> None:
+    def __init__(
+        self, number: int, *, provider: str, where: str, out_of_band: bool = False, answers: bool = True
+    ) -> None:
         self.number = number
+        self._has_answers = answers
         self.provider = provider
         self.where = where
         self.out_of_band = out_of_band
@@ -71,7 +75,12 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """All that the model wrote or said in words; the parts before and after a tool call are paragraphs."""
+        """All that the model wrote or said in words; the parts before and after a tool call are paragraphs.
+
+        With a provider that only writes down what it hears, it is that.
+        """
+        if not self._has_answers:
+            return self.user_text or ""
         return "\n\n".join(text for entry in self._answers() if (text := entry.text or ""))
 
     @property
@@ -89,6 +98,16 @@ class Turn:
         if not spoken or spoken[0].format is None:
             return None
         return Clip(b"".join(part for entry in spoken for part in entry.audio), spoken[0].format)
+
+    @property
+    def images(self) -> list[ImageOutput]:
+        """The pictures the model made, in order."""
+        return [entry.image for entry in self.entries if entry.image is not None]
+
+    @property
+    def timings(self) -> list[WordTimings]:
+        """When the words of the answer are spoken, where the provider tells."""
+        return [timing for entry in self._answers() for timing in entry.timings]
 
     @property
     def latency(self) -> Latency:
@@ -116,7 +135,7 @@ class Turn:
 
     @property
     def records(self) -> list[Row]:
-        """The rows of this turn, as flat dicts in the columns of `transcript.COLUMNS`."""
+        """The rows of this turn, as flat dicts in the columns of `records.COLUMNS`."""
         return self.rows(self)
 
     def _answers(self) -> list[Entry]:

@@ -18,7 +18,7 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 
 def columns() -> str:
     """The columns of a session's records, as a table."""
-    from aigw_notebook.transcript import COLUMNS
+    from aigw_notebook.records import COLUMNS
 
     lines = ["| column | type | what it says |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| `{c.name}` | {c.type} | {c.doc} |" for c in COLUMNS)])

@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 import pytest
-from tests.frames import FrameTap
 
 from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.local import LocalGateway
+from tests.frames import FrameTap
 
 SETTINGS = re.compile(r"^(CLOUDFLARE|CF|AIGW)_|_(API_)?(KEY|TOKEN)$|_PROXY$", re.IGNORECASE)
 """Environment variables that could lead a test to the real service, or away from this machine's own."""

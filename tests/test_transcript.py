@@ -26,7 +26,8 @@ from aigw_notebook.events import (
     ToolFinished,
     Usage,
 )
-from aigw_notebook.transcript import COLUMNS, Transcript
+from aigw_notebook.records import COLUMNS
+from aigw_notebook.transcript import Transcript
 
 SECOND = bytes(48_000)
 

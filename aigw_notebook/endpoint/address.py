@@ -13,7 +13,7 @@ from .gateway import Gateway, check_header_text, first_set
 from .redaction import redact, safe_url
 
 if TYPE_CHECKING:
-    from ..providers.base import Provider, SessionSettings
+    from ..providers.base import KeyAuth, Provider, SessionSettings
 
 __all__ = ["AuthForm", "Endpoint", "resolve"]
 
@@ -72,10 +72,11 @@ def resolve(
     if auth == "subprotocol" and provider.auth.subprotocol:
         request.subprotocols += provider.auth.subprotocol_with
     if key:
-        _sign(request, provider, key, auth)
+        _sign(request, provider.title, provider.auth if way else provider.auth.direct or provider.auth, key, auth)
     if way:
         _sign_in(request, way, auth)
-    url = _url(f"{way.url}/{provider.route}" if way else provider.direct_url, request.query)
+    address = f"{way.url}/{provider.route}" if way else provider.direct_url
+    url = _url(address + provider.tail(settings), request.query)
     secrets = tuple(secret for secret in (way.token if way else None, key) if secret)
     return Endpoint(
         url=url,
@@ -107,9 +108,8 @@ def _provider_key(
     return key if any(forms) else None
 
 
-def _sign(request: _Request, provider: Provider, key: str, auth: AuthForm) -> None:
+def _sign(request: _Request, title: str, known: KeyAuth, key: str, auth: AuthForm) -> None:
     """Put the provider's key into the request."""
-    known = provider.auth
     forms: dict[AuthForm, object] = {"header": known.header, "query": known.query, "subprotocol": known.subprotocol}
     form = next(form for form in (auth, *forms) if forms[form])
     if form == "header" and known.header:
@@ -119,7 +119,7 @@ def _sign(request: _Request, provider: Provider, key: str, auth: AuthForm) -> No
         request.query[known.query] = key
         return
     other = next((f'pass auth="{form}"' for form in ("header", "query") if forms[form]), "use another key")
-    _check_token_characters(f"the key for {provider.title}", key, other)
+    _check_token_characters(f"the key for {title}", key, other)
     offers = [name for name in known.subprotocol_with if name not in request.subprotocols]
     request.subprotocols += [*offers, f"{known.subprotocol}{key}"]
 

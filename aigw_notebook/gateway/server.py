@@ -157,11 +157,8 @@ class GatewayServer:
 
     async def _cut_off(self, server: Server) -> None:
         self._abort(*State)
-        try:
+        with suppress(TimeoutError):  # what still runs is cancelled with the loop
             await _closed(server, _ABORT_TIMEOUT_S)
-        except TimeoutError:
-            for task in list(server.handler_tasks):
-                task.cancel()
 
     # Before the upgrade
 

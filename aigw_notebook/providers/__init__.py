@@ -49,8 +49,12 @@ def get(name: str) -> Provider:
 
 
 def with_capability(capability: str) -> list[str]:
-    """The names of the providers whose `Capabilities` has that field set, for errors that point elsewhere."""
-    return [name for name in names() if getattr(get(name).capabilities, capability)]
+    """The names of the providers that have that `Capabilities` field set, themselves or in a variant."""
+    return [name for name in names() if any(getattr(p.capabilities, capability) for p in _forms(get(name)))]
+
+
+def _forms(provider: Provider) -> tuple[Provider, ...]:
+    return provider, *provider.variants
 
 
 def _third_party() -> dict[str, str]:

@@ -96,13 +96,19 @@ class SessionSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a provider can do, as data. Formats are listed best first."""
+    """What a provider can do, as data. Formats are listed best first.
+
+    `answers` is False for one that says nothing of its own: it writes down what it hears, and a turn's text is the
+    user's.
+    """
 
     text_in: bool = True
     audio_in: bool = True
     image_in: bool = False
     text_out: bool = True
     audio_out: bool = True
+    image_out: bool = False
+    answers: bool = True
     input_formats: tuple[AudioFormat, ...] = (PCM16_24K,)
     output_formats: tuple[AudioFormat, ...] = (PCM16_24K,)
     voices: tuple[str, ...] = ()
@@ -131,7 +137,7 @@ class KeyAuth:
 
     `env` are environment variables, the first that is set wins. `header` is (name, template), the template holding
     `{key}`; `query` a parameter name; `subprotocol` a prefix that the key follows, offered together with
-    `subprotocol_with`.
+    `subprotocol_with`. `direct` is how it travels past the gateway, where that differs.
     """
 
     env: tuple[str, ...] = ()
@@ -139,6 +145,7 @@ class KeyAuth:
     query: str | None = None
     subprotocol: str | None = None
     subprotocol_with: tuple[str, ...] = ()
+    direct: KeyAuth | None = None
 
 
 class Codec(ABC):
@@ -193,7 +200,9 @@ class Provider:
     """One provider as a value: where it is, how one signs in, what speaks its protocol, what it can do.
 
     `route` is the path below the gateway (`…/<account>/<gateway>/<route>`), `direct_url` the provider's own address.
-    `query` turns settings into the URL's parameters (model, agent …). `emulator` is the module of its emulator.
+    `query` turns settings into the URL's parameters (model, agent …), `tail` into what follows the address, with its
+    slash. `emulator` is the module of its emulator. `variants` are the same provider's other protocols; each has the
+    same name and `serves` the models for which it is taken.
     """
 
     name: str
@@ -206,7 +215,10 @@ class Provider:
     default_model: str | None = None
     models: tuple[str, ...] = ()
     query: Callable[[SessionSettings], Mapping[str, str]] = lambda settings: {}
+    tail: Callable[[SessionSettings], str] = lambda settings: ""
     emulator: str | None = None
+    variants: tuple[Provider, ...] = ()
+    serves: Callable[[str | None], bool] = lambda model: False
     ping_interval_s: float | None = 20.0
     ping_timeout_s: float | None = 20.0
 
@@ -214,6 +226,10 @@ class Provider:
     def emulator_module(self) -> str:
         """Dotted path of the emulator: `emulator`, else the built-in one of the same name."""
         return self.emulator or f"aigw_notebook.gateway.emulators.{self.name}"
+
+    def for_model(self, model: str | None) -> Provider:
+        """The value that speaks to `model`: the first variant that serves it, else this one."""
+        return next((variant for variant in self.variants if variant.serves(model)), self)
 
 
 def raw_event(kind: str, raw: Any) -> list[AnyServerEvent]:

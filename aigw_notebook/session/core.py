@@ -92,7 +92,11 @@ class SessionCore:
         self.created_ms: float | None = None
         self.sinks = Sinks()
         self.transcript = Transcript(
-            session_id=self.session_id, provider=provider.name, model=settings.model, where=endpoint.where
+            session_id=self.session_id,
+            provider=provider.name,
+            model=settings.model,
+            where=endpoint.where,
+            answers=provider.capabilities.answers,
         )
         self._codec = provider.codec(settings, ids=counting_ids())
         self._clock = clock

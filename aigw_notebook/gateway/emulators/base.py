@@ -21,7 +21,8 @@ __all__ = ["Close", "Emulator", "Handshake", "Job", "Output", "Pace"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
     """What the client asked for when it connected. Header names are lower case; `key` is the provider's credential
-    by whatever form it came (None: none came)."""
+    by whatever form it came (None: none came).
+    """
 
     route: str
     query: Mapping[str, str] = field(default_factory=dict)

@@ -20,8 +20,9 @@ class Task:
         self._steps = steps
 
     def go_on(self) -> None:
-        """Make the next step due at once."""
-        self.due_ms = -math.inf
+        """What it waits for may be there: make its next step due, unless that waits for time."""
+        if self.due_ms == WAIT:
+            self.due_ms = -math.inf
 
     def stop(self) -> None:
         """Take no further step."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
-from tests.gateway.emulators.driver import AT_ONCE, Client, Event
 
 from aigw_notebook.audio.convert import convert
 from aigw_notebook.audio.formats import ALAW_8K, PCM16_8K, PCM16_24K, ULAW_8K, AudioFormat
@@ -15,6 +14,7 @@ from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.engines import Engines, default_engines
 from aigw_notebook.gateway.engines.base import Reply
 from aigw_notebook.gateway.engines.tones import ToneListener, ToneVoice
+from tests.gateway.emulators.driver import AT_ONCE, Client, Event
 
 ITEM = ["conversation.item.added", "conversation.item.done"]
 TEXT_ANSWER = [
@@ -269,7 +269,7 @@ def test_semantic_detection_waits_longer_the_less_eager_it_is() -> None:
         client.update(audio={"input": {"turn_detection": {"type": "semantic_vad", "eagerness": eagerness}}})
         client.append(silence(500) + spoken("hello") + silence(ms + 200))
         length = client.one("input_audio_buffer.speech_stopped")["audio_end_ms"] - 500 - 5 * 65
-        assert ms <= length <= ms + 40
+        assert ms - 20 <= length <= ms + 20
 
 
 def barge_in(client: Client) -> str:
@@ -343,8 +343,6 @@ def test_clear_empties_the_buffer() -> None:
 def test_a_user_item_with_audio_is_listened_to_but_not_transcribed() -> None:
     client = text_client()
     client.update(audio={"input": {"transcription": {"model": "gpt-transcribe"}}})
-    from base64 import b64encode
-
     content = [{"type": "input_audio", "audio": b64encode(spoken("count to two")).decode()}]
     client.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
     client.send("response.create")

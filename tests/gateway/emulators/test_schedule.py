@@ -49,6 +49,20 @@ def test_a_waiting_task_goes_on_when_told() -> None:
     assert done == [True]
 
 
+def test_what_waits_for_time_is_not_hurried() -> None:
+    schedule, done = Schedule(Clock()), []
+
+    def steps() -> Iterator[float]:
+        yield 10.0
+        done.append(True)
+
+    task = schedule.start(steps())
+    schedule.run()
+    task.go_on()
+    schedule.run()
+    assert (done, schedule.next_ms) == ([], 10.0)
+
+
 def test_a_step_may_start_and_stop_tasks() -> None:
     schedule, done = Schedule(Clock()), []
 

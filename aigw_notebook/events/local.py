@@ -1,0 +1,52 @@
+"""Local events: facts of this side of the socket, which take the same road as what a provider says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "LocalEvent",
+    "PlaybackInterrupted",
+    "ToolFinished",
+    "TurnFinished",
+    "TurnStarted",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalEvent:
+    """The base of what happens on this side of the socket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnStarted(LocalEvent):
+    """Turn number `turn` (from 1) of the session has begun, by `ask` or by the user's voice."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFinished(LocalEvent):
+    """Turn number `turn` is over and its records are written."""
+
+    turn: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished(LocalEvent):
+    """A tool has run: `output` is what went back to the model; `error` one sentence if it failed."""
+
+    call_id: str
+    name: str
+    output: str
+    error: str | None = None
+    duration_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackInterrupted(LocalEvent):
+    """The listener stopped the answer having heard `played_ms` of it (None: nobody counted)."""
+
+    item_id: str | None = None
+    played_ms: float | None = None
