@@ -1,15 +1,10 @@
 """Realtime AI sessions in a notebook.
 
-    %load_ext aigw_notebook
-
-    %%aigw openai
-    What is the capital of Portugal, and why should I visit?
-
-or, from Python:
+In a notebook `%load_ext aigw_notebook` brings `%aigw` and `%%aigw`; from Python:
 
     import aigw_notebook as aigw
 
-    with aigw.connect("openai") as session:
+    with aigw.connect(provider) as session:
         turn = session.ask("Say it in one sentence.")
 
 Without any key this talks to a gateway embedded in the process, and says so. Names are loaded when they are first used:

@@ -79,7 +79,7 @@ class Connection:
 
 
 def connect(
-    provider: str | Provider = "openai",
+    provider: str | Provider,
     *,
     model: str | None = None,
     gateway: Gateway | LocalGateway | str | None = None,

@@ -79,37 +79,6 @@ def show_turn(turn: Turn) -> None:
         print(_plain(turn))
 
 
-def publish(content: Any, *, display_id: str | None = None, update: bool = False) -> None:
-    """Display a MIME bundle (a dict) or an object that shows itself, in the place of that id if there is one."""
-    import IPython.display
-
-    display: Any = IPython.display.display
-    known = {} if display_id is None else {"display_id": display_id, "update": update}
-    display(content, raw=isinstance(content, dict), **known)
-
-
-def player(**options: Any) -> Audio:
-    """An `IPython.display.Audio`. Give it the bytes of a WAV file: samples would be scaled to full volume."""
-    import IPython.display
-
-    make: Any = IPython.display.Audio
-    made: Audio = make(**options)
-    return made
-
-
-def show_turn(turn: Turn) -> None:
-    """Display a turn: Markdown and a player in a notebook, its text in a terminal.
-
-    A turn whose `shown` is set is on the screen already: the mark is taken away and nothing is displayed.
-    """
-    if turn.shown:
-        turn.shown = False
-    elif in_kernel():
-        _show_static(turn)
-    else:
-        print(_plain(turn))
-
-
 def _show_static(turn: Turn) -> None:
     publish(text_bundle(turn))
     clip = turn.audio

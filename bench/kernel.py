@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -81,6 +81,7 @@ def _is_end(heard: Heard) -> bool:
 def kernel(environment: Mapping[str, str], *, view: bool = True) -> Iterator[Kernel]:
     """A fresh kernel for the block, with these variables on top of the environment."""
     manager = KernelManager(kernel_name="python3")
+    assert manager.kernel_spec is not None
     manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     manager.start_kernel(env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
     client = manager.blocking_client()

@@ -39,6 +39,7 @@ FLOORS: dict[str, int] = {
     "endpoint": 2,
     "tools": 2,
     "turn": 2,
+    "records": 2,
     "transcript": 2,
     "providers": 2,
     "pacing": 2,

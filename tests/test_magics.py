@@ -103,7 +103,7 @@ def test_the_next_cell_continues_the_conversation(run: Run) -> None:
 
 def test_a_turn_shown_by_its_cell_is_shown_again_when_asked_for(run: Run) -> None:
     turn, _, _ = run("%%aigw openai --no-audio --into answer\nSay 'good morning'")
-    assert run("answer")[1] == f"{turn.text}\n"
+    assert run("answer")[1] == f"Out[2]: {turn.text}\n\n"
     assert run("x = answer")[1] == ""
 
 
@@ -138,7 +138,7 @@ def test_the_model_may_follow_the_provider(run: Run, shell: InteractiveShell) ->
 
 
 @pytest.mark.parametrize(
-    ("form", "starts"), [("json", "{"), ("text", "Four, five."), ("records", "session_id"), ("audio", "1")]
+    ("form", "starts"), [("json", "{"), ("text", "Four, five."), ("records", "session_id"), ("audio", "0.7 s")]
 )
 def test_a_finished_turn_is_shown_in_the_form_asked_for(run: Run, form: str, starts: str) -> None:
     out = run(f"%%aigw openai -f {form}\nCount from 4 to 5")[1]
@@ -322,7 +322,8 @@ def test_providers_and_version(run: Run) -> None:
 def test_settings_are_changed_with_config(run: Run, shell: InteractiveShell) -> None:
     run("%config AigwMagics.default_provider = 'openai'")
     run("%config AigwMagics.show_audio = False")
-    assert run("%%aigw\nCount from 1 to 3")[1].splitlines()[1:] == ["One, two, three."]
+    assert run("%%aigw\nCount from 1 to 3")[1].splitlines()[1] == "One, two, three."
+    assert "s of audio" not in run("%%aigw\nCount from 1 to 3")[1]
     assert "default_provider" in run("%config AigwMagics")[1]
 
 

@@ -126,8 +126,15 @@ def _stem(word: str) -> str:
 
 
 def _properties(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = (tool.get("parameters") or {}).get("properties")
-    return found if isinstance(found, Mapping) else {}
+    return _parts(tool.get("parameters"))
+
+
+def _parts(schema: Any) -> Mapping[str, Any]:
+    """The properties of an object schema, as far as they are schemas themselves."""
+    found = schema.get("properties") if isinstance(schema, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: part for name, part in found.items() if isinstance(part, Mapping)}
 
 
 def _request(tool: Mapping[str, Any], text: str) -> ToolRequest:
@@ -146,13 +153,10 @@ class _Slots:
     def fill(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments that fit an object schema: all that is required, and the optional ones that were said."""
         required = schema.get("required") or ()
-        for part in (schema.get("properties") or {}).values():
+        parts = _parts(schema)
+        for part in parts.values():
             self.used |= {str(value) for value in part.get("enum") or () if self.says(value)}
-        values = {
-            name: self.value(name, part, required=name in required)
-            for name, part in (schema.get("properties") or {}).items()
-            if isinstance(part, Mapping)
-        }
+        values = {name: self.value(name, part, required=name in required) for name, part in parts.items()}
         return {name: value for name, value in values.items() if value is not None}
 
     def value(self, name: str, schema: Mapping[str, Any], *, required: bool) -> Any:

@@ -179,10 +179,10 @@ def test_items_go_where_they_are_put() -> None:
     [
         {"type": "message", "role": "system", "content": [{"type": "input_text", "text": "Be brief."}]},
         {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Ahoy!"}]},
-        {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "data:,", "detail": "low"}]},
+        {"type": "message", "role": "user", "content": [{"type": "input_image", "image_url": "data:,"}]},
         {"type": "function_call", "name": "f", "arguments": "{}", "call_id": "call_1"},
     ],
-)  # fmt: skip
+)
 def test_items_of_every_kind_come_back_as_they_were(item: dict[str, Any]) -> None:
     client = Client()
     client.send("conversation.item.create", item=item)
