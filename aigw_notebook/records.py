@@ -111,6 +111,7 @@ class Entry:
         return text[:end].rstrip()
 
     def add_audio(self, data: bytes, format: AudioFormat) -> None:
+        """Keep the next piece of audio; the row is a spoken one from now on."""
         self.audio.append(data)
         self.audio_bytes += len(data)
         self.format = format

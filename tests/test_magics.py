@@ -103,7 +103,7 @@ def test_the_next_cell_continues_the_conversation(run: Run) -> None:
 
 def test_a_turn_shown_by_its_cell_is_shown_again_when_asked_for(run: Run) -> None:
     turn, _, _ = run("%%aigw openai --no-audio --into answer\nSay 'good morning'")
-    assert run("answer")[1] == f"Out[2]: {turn.text}\n\n"
+    assert run("answer")[1] == f"Out[2]: {turn.text}\n"
     assert run("x = answer")[1] == ""
 
 
@@ -138,12 +138,12 @@ def test_the_model_may_follow_the_provider(run: Run, shell: InteractiveShell) ->
 
 
 @pytest.mark.parametrize(
-    ("form", "starts"), [("json", "{"), ("text", "Four, five."), ("records", "session_id"), ("audio", "0.7 s")]
+    ("form", "starts"), [("json", "\\{"), ("text", "Four, five."), ("records", "session_id"), ("audio", r"\d+\.\d s of audio")]
 )
 def test_a_finished_turn_is_shown_in_the_form_asked_for(run: Run, form: str, starts: str) -> None:
     out = run(f"%%aigw openai -f {form}\nCount from 4 to 5")[1]
     assert "\nFour, five.\n" in out
-    assert out.split("Four, five.\n", 1)[1].startswith(starts)
+    assert re.match(starts, out.split("Four, five.\n", 1)[1])
 
 
 def test_a_recording_and_a_picture_can_be_asked_about(run: Run, tmp_path: Path) -> None:

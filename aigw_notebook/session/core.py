@@ -21,7 +21,6 @@ from ..errors import (
     SessionBusy,
     SessionEnded,
     TurnTimeout,
-    Unsupported,
     UpstreamRefused,
 )
 from ..events import (
@@ -45,12 +44,12 @@ from ..events import (
     ToolCallCancelled,
     TruncateOutput,
 )
-from ..providers import with_capability
 from ..providers.base import Message, Provider, SessionSettings, TurnDetection, counting_ids
 from ..tools import Tool
 from ..transcript import Transcript
 from ..turn import Turn, TurnStatus
 from .dial import dial
+from .needs import check_question, need
 from .sinks import Sink, Sinks
 from .toolrun import ToolRunner
 from .turns import TurnDriver
@@ -200,9 +199,9 @@ class SessionCore:
         self._check_open()
         images = () if image is None else (encoded_image(image),)
         sound = None if audio is None else read_audio(audio, sample_rate)
-        self._check_question(text, sound, images)
+        check_question(self.provider, text, sound, images)
         if out_of_band:
-            self._need("out_of_band", "answers outside the conversation")
+            need(self.provider, "out_of_band", "answers outside the conversation")
         if self._asking:
             raise SessionBusy("a turn is already running on this session; wait for it, or call interrupt() first")
         self._asking = True
@@ -247,7 +246,7 @@ class SessionCore:
         Where the provider detects turns, it answers by itself when the user falls silent; else call `commit`.
         """
         self._check_open()
-        self._need("audio_in", "spoken input")
+        need(self.provider, "audio_in", "spoken input")
         if self._automatic_turns() is None:
             self._turns.begin_by_voice()
         await self._voice.chunk(data, sample_rate)
@@ -287,7 +286,7 @@ class SessionCore:
     async def update(self, /, **changes: Any) -> None:
         """Change settings of the running session: any field of `SessionSettings`."""
         self._check_open()
-        self._need("live_update", "change of a running session")
+        need(self.provider, "live_update", "change of a running session")
         try:
             settings = self.settings.changed(changes)
         except TypeError:
@@ -329,22 +328,6 @@ class SessionCore:
             raise _again(self._ended)
         if self._closing or self.closed or self._wire is None:
             raise SessionEnded("this session is closed; open a new one with connect()")
-
-    def _need(self, capability: str, wish: str) -> None:
-        if getattr(self.provider.capabilities, capability):
-            return
-        others = ", ".join(with_capability(capability)) or "no registered provider"
-        raise Unsupported(f"{self.provider.title} has no {wish}; {others} has")
-
-    def _check_question(self, text: str | None, sound: Any, images: tuple[bytes, ...]) -> None:
-        if not (text and text.strip()) and sound is None and not images:
-            raise ConfigurationError("the question is empty: give some text, audio or an image")
-        if text and text.strip():
-            self._need("text_in", "text input")
-        if images:
-            self._need("image_in", "image input")
-        if sound is not None:
-            self._need("audio_in", "spoken input")
 
     def _automatic_turns(self) -> TurnDetection | None:
         """The turn detection in force, where the provider ends the user's turns; None where the caller does."""

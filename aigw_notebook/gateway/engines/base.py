@@ -40,7 +40,7 @@ class Reply:
 
 
 class Responder(Protocol):
-    """Decides what to say."""
+    """Decides what to say. One with a true attribute `instant` answers at once, and may be asked on the loop itself."""
 
     def answer(
         self,

@@ -138,7 +138,18 @@ def _parts(schema: Any) -> Mapping[str, Any]:
 
 
 def _request(tool: Mapping[str, Any], text: str) -> ToolRequest:
-    return ToolRequest(name=tool["name"], arguments=_Slots(text).fill(tool.get("parameters") or {}))
+    return ToolRequest(name=tool["name"], arguments=_Slots(text).fill(_schema(tool.get("parameters"))))
+
+
+def _values(schema: Mapping[str, Any]) -> Sequence[Any]:
+    """What an enumeration allows; nothing when the schema is none."""
+    found = schema.get("enum")
+    return found if isinstance(found, list | tuple) else ()
+
+
+def _schema(value: Any) -> Mapping[str, Any]:
+    """`value` if it is a JSON schema with keywords, else one without any."""
+    return value if isinstance(value, Mapping) else {}
 
 
 class _Slots:
@@ -152,18 +163,19 @@ class _Slots:
 
     def fill(self, schema: Mapping[str, Any]) -> dict[str, Any]:
         """Arguments that fit an object schema: all that is required, and the optional ones that were said."""
-        required = schema.get("required") or ()
+        names = schema.get("required")
+        required = names if isinstance(names, list | tuple) else ()
         parts = _parts(schema)
         for part in parts.values():
-            self.used |= {str(value) for value in part.get("enum") or () if self.says(value)}
+            self.used |= {str(value) for value in _values(part) if self.says(value)}
         values = {name: self.value(name, part, required=name in required) for name, part in parts.items()}
         return {name: value for name, value in values.items() if value is not None}
 
     def value(self, name: str, schema: Mapping[str, Any], *, required: bool) -> Any:
         if "const" in schema:
             return schema["const"]
-        if schema.get("enum"):
-            return self.enum(schema["enum"], schema.get("default"), required=required)
+        if _values(schema):
+            return self.enum(_values(schema), schema.get("default"), required=required)
         kind = self.kind(schema)
         fill: Filler = _FILLERS.get(kind, _Slots.string)
         found = fill(self, name, schema, required)
@@ -171,9 +183,11 @@ class _Slots:
 
     @staticmethod
     def kind(schema: Mapping[str, Any]) -> str:
-        options = schema.get("anyOf") or schema.get("oneOf") or ()
-        kind = schema.get("type") or next((o.get("type") for o in options if o.get("type") != "null"), "string")
-        return str(next((k for k in kind if k != "null"), "string") if isinstance(kind, list) else kind)
+        options = schema.get("anyOf") or schema.get("oneOf")
+        options = options if isinstance(options, list) else []
+        kinds = [schema.get("type"), *(_schema(option).get("type") for option in options)]
+        flat = [k for kind in kinds for k in (kind if isinstance(kind, list) else [kind])]
+        return next((k for k in flat if isinstance(k, str) and k != "null"), "string")
 
     def enum(self, values: Sequence[Any], default: Any, *, required: bool) -> Any:
         for value in values:
@@ -188,7 +202,9 @@ class _Slots:
         if self.numbers:
             said = self.numbers.pop(0)
             return float(said) if "." in said else int(said)
-        return schema.get("minimum") or 0 if required and "default" not in schema else None
+        least = schema.get("minimum")
+        least = least if isinstance(least, int | float) else 0
+        return least if required and "default" not in schema else None
 
     def integer(self, name: str, schema: Mapping[str, Any], required: bool) -> int | None:
         found = self.number(name, schema, required)
@@ -199,7 +215,7 @@ class _Slots:
         return not _NO.search(self.text) if said else False if required else None
 
     def array(self, name: str, schema: Mapping[str, Any], required: bool) -> list[Any] | None:
-        items = schema.get("items") or {}
+        items = _schema(schema.get("items"))
         if self.kind(items) in ("integer", "number"):
             numbers, self.numbers = self.numbers, []
             return [int(n) if self.kind(items) == "integer" else float(n) for n in numbers] or (

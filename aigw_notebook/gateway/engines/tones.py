@@ -69,8 +69,6 @@ def spoken_form(text: str) -> str:
 class ToneVoice:
     """The placeholder voice. `voice` changes its timbre, `speed` its pace; the listener understands speed 1 only."""
 
-    instant = True
-
     def speak(self, text: str, *, sample_rate: int, voice: str = "", speed: float = 1.0) -> Iterator[bytes]:
         """PCM16 little-endian mono, in pieces of at most 195 ms at speed 1."""
         symbols = _symbols(sample_rate, voice, speed)
@@ -104,8 +102,6 @@ def _envelope(count: int, sample_rate: int) -> Samples:
 
 class ToneListener:
     """Reads the placeholder voice; anything else, human speech included, is "" to it."""
-
-    instant = False
 
     def transcribe(self, pcm16: bytes, *, sample_rate: int) -> str:
         """The characters played, in lower case; "" unless the audio is clearly that voice at speed 1."""

@@ -1,0 +1,32 @@
+"""What is asked for before anything is sent: is there a question, and can the provider take it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import ConfigurationError, Unsupported
+from ..providers import with_capability
+from ..providers.base import Provider
+
+__all__ = ["check_question", "need"]
+
+
+def need(provider: Provider, capability: str, wish: str) -> None:
+    """Nothing, where the provider has that `Capabilities` field set; else `Unsupported`, which names who has it."""
+    if getattr(provider.capabilities, capability):
+        return
+    others = ", ".join(with_capability(capability)) or "no registered provider"
+    raise Unsupported(f"{provider.title} has no {wish}; {others} has")
+
+
+def check_question(provider: Provider, text: str | None, sound: Any, images: tuple[bytes, ...]) -> None:
+    """Nothing, where there is a question in forms the provider takes; else `ConfigurationError` or `Unsupported`."""
+    written = bool(text and text.strip())
+    if not written and sound is None and not images:
+        raise ConfigurationError("the question is empty: give some text, audio or an image")
+    if written:
+        need(provider, "text_in", "text input")
+    if images:
+        need(provider, "image_in", "image input")
+    if sound is not None:
+        need(provider, "audio_in", "spoken input")

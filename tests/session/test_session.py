@@ -1,0 +1,166 @@
+"""The session around its turns: settings, events, both faces, closing, and the gateway it finds by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+import aigw_notebook as aigw
+from aigw_notebook.errors import ConfigurationError, SessionEnded, Unsupported
+from aigw_notebook.events import ItemRetrieved, RateLimits, RetrieveItem, SessionClosed, TextDelta, TurnStarted
+from tests.session.conftest import connect
+
+
+def test_out_of_band_leaves_no_trace_in_the_conversation(fast: aigw.LocalGateway) -> None:
+    with connect(fast, modalities="text") as session:
+        session.ask("My name is Ada.")
+        aside = session.ask("What is 6 times 7?", out_of_band=True)
+        assert aside.status == "completed" and aside.text
+        assert all(row["out_of_band"] for row in aside.records)
+        assert "name is Ada" in session.ask("What did I just say?").text
+
+
+def test_settings_can_change_while_it_runs(fast: aigw.LocalGateway) -> None:
+    with connect(fast) as session:
+        assert session.ask("What is 1 plus 1?").audio is not None
+        session.update(modalities=("text",))
+        assert session.ask("What is 1 plus 1?").audio is None
+        assert session.settings.modalities == ("text",)
+        with pytest.raises(ConfigurationError, match="unknown setting in shoe_size"):
+            session.update(shoe_size=43)
+        with pytest.raises(Unsupported, match="temperature"):
+            session.update(temperature=0.5)
+        assert session.settings.temperature is None
+
+
+def test_any_client_event_can_be_sent(fast: aigw.LocalGateway) -> None:
+    got = threading.Event()
+    items = []
+
+    def sink(event) -> None:
+        if isinstance(event, ItemRetrieved):
+            items.append(event)
+            got.set()
+
+    with connect(fast) as session:
+        session.core.add_sink(sink)
+        turn = session.ask("Say hello.")
+        session.send(RetrieveItem(item_id=turn.records[1]["item_id"]))
+        assert got.wait(5)
+    assert items[0].item["role"] == "assistant"
+
+
+def test_events_of_the_blocking_face(fast: aigw.LocalGateway) -> None:
+    with connect(fast, modalities="text") as session:
+        stream = session.events()
+        asker = threading.Timer(0.05, lambda: session.ask("What is 1 plus 1?"))
+        asker.start()
+        seen = []
+        for event in stream:
+            seen.append(type(event))
+            if isinstance(event, RateLimits):
+                break
+        stream.close()
+        asker.join(5)
+        assert TextDelta in seen and seen[0] is TurnStarted
+
+
+def test_events_of_the_async_face_end_with_the_session(fast: aigw.LocalGateway) -> None:
+    async def main() -> list[type]:
+        async with connect(fast, modalities="text") as session:
+            seen: list[type] = []
+
+            async def read() -> None:
+                async for event in session.events():
+                    seen.append(type(event))
+
+            reader = asyncio.create_task(read())
+            await asyncio.sleep(0.05)
+            turn = await session.ask("What is 1 plus 1?")
+            assert "2" in turn.text
+            await session.close()
+            await asyncio.wait_for(reader, 5)
+            return seen
+
+    seen = asyncio.run(main())
+    assert TextDelta in seen and seen[-1] is SessionClosed
+
+
+def test_await_connect_gives_the_async_session(fast: aigw.LocalGateway) -> None:
+    async def main() -> str:
+        session = await connect(fast, modalities="text")
+        try:
+            return (await session.ask("What is 1 plus 1?")).text
+        finally:
+            await session.close()
+
+    assert "2" in asyncio.run(main())
+
+
+def test_close_keeps_the_records_and_ends_everything(fast: aigw.LocalGateway) -> None:
+    session = connect(fast, modalities="text").open()
+    session.ask("What is 1 plus 1?")
+    session.close()
+    session.close()
+    assert session.closed and len(session.records) == 3 and session.records[-1]["kind"] == "closed"
+    with pytest.raises(SessionEnded, match="connect"):
+        session.ask("hello?")
+
+
+def test_close_in_mid_turn_keeps_the_partial_turn(slow: aigw.LocalGateway) -> None:
+    begun = threading.Event()
+    session = connect(slow, modalities="text").open()
+    session.core.add_sink(lambda event: begun.set() if isinstance(event, TextDelta) else None)
+    outcome: list[BaseException | aigw.Turn] = []
+
+    def ask() -> None:
+        try:
+            outcome.append(session.ask("Tell me a story."))
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert begun.wait(10)
+    session.close()
+    thread.join(10)
+    assert session.turns[0].status == "cancelled" and session.turns[0].text
+    assert len(outcome) == 1
+
+
+def test_two_sessions_at_once_do_not_disturb_each_other(fast: aigw.LocalGateway) -> None:
+    with connect(fast, modalities="text") as one, connect(fast, modalities="text") as two:
+        answers: dict[str, str] = {}
+        threads = [
+            threading.Thread(target=lambda s=s, q=q: answers.update({q: s.ask(f"What is {q} plus 1?").text}))
+            for s, q in ((one, "10"), (two, "20"))
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert "11" in answers["10"] and "21" in answers["20"]
+
+
+def test_records_make_a_dataframe(fast: aigw.LocalGateway) -> None:
+    import pandas as pd
+
+    with connect(fast) as session:
+        session.ask("What is 1 plus 1?")
+        frame = pd.DataFrame(session.records)
+        assert list(frame["role"]) == ["user", "assistant"]
+        assert pd.to_datetime(frame["started_at"]).dt.tz is not None
+
+
+def test_the_embedded_gateway_is_used_without_any_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    gateway = aigw.embedded_gateway()
+    try:
+        with aigw.connect("openai", modalities="text") as session:
+            assert session.ask("What is 1 plus 1?").status == "completed"
+        out = capsys.readouterr().out
+        assert "embedded gateway" in out and "no key" in out and out.count("\n") == 1
+        assert gateway.token not in out
+    finally:
+        gateway.stop()
