@@ -18,7 +18,9 @@ from aigw_notebook.gateway.local import LocalGateway
 
 
 class Fixed:
-    """A responder that always says the same."""
+    """A responder that always says the same, on the loop, as the one in the box does."""
+
+    instant = True
 
     def __init__(self, text: str) -> None:
         self.text = text

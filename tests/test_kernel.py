@@ -200,7 +200,7 @@ BY_HAND = f"turn = get_ipython().run_cell_magic('aigw', 'openai', '{LONG}')"
 @pytest.mark.parametrize("view", [True, False], ids=["page", "nobody"])
 def test_interrupt_keeps_what_was_said_and_the_session(slow: Kernel, source: str, view: bool) -> None:
     slow.view = view
-    slow.cell("%%aigw openai\nMy name is Ana.")
+    slow.cell("%%aigw openai\nMy name is Ana. Count from 1 to 2")
     cell = slow.cell(source, on=after(4, slow.manager.interrupt_kernel))
     text, audio, error = cell.outputs
     assert text["text/markdown"].startswith("One, ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from urllib.parse import quote, urlencode, urlsplit
@@ -36,7 +36,7 @@ class Endpoint:
 
 @dataclass(slots=True)
 class _Request:
-    query: dict[str, str]
+    query: dict[str, str | Sequence[str]]
     headers: list[tuple[str, str]] = field(default_factory=list)
     subprotocols: list[str] = field(default_factory=list)
 
@@ -140,10 +140,10 @@ def _check_token_characters(what: str, value: str, other: str) -> None:
         raise ConfigurationError(f"{what} holds characters that cannot travel as a subprotocol: {other}")
 
 
-def _url(base: str, query: Mapping[str, str]) -> str:
+def _url(base: str, query: Mapping[str, str | Sequence[str]]) -> str:
     if not query:
         return base
-    return f"{base}{'&' if '?' in base else '?'}{urlencode(query, quote_via=quote, safe='@/:')}"
+    return f"{base}{'&' if '?' in base else '?'}{urlencode(query, doseq=True, quote_via=quote, safe='@/:')}"
 
 
 def _where(provider: Provider, gateway: Gateway | None) -> str:

@@ -157,8 +157,11 @@ class Codec(ABC):
     `send` raises `Unsupported` or `LocalProtocolError` and queues nothing when it cannot say what was asked.
     """
 
-    ready: ClassVar[type[ServerEvent]] = SessionOpened
-    """The event after which a session can be used: "connected" is not "ready"."""
+    ready: ClassVar[type[ServerEvent] | None] = SessionOpened
+    """The event after which a session can be used: "connected" is not "ready". None: the peer never speaks first."""
+
+    keep_alive_s: ClassVar[float | None] = None
+    """A peer of this protocol hangs up on a silent client: after so long without a message `keep_alive` is called."""
 
     def __init__(self, settings: SessionSettings, *, ids: Ids) -> None:
         self.settings = settings
@@ -189,6 +192,9 @@ class Codec(ABC):
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
 
+    def keep_alive(self) -> None:
+        """Queue the least that tells the peer that this side is still there."""
+
     def messages_to_send(self) -> list[Message]:
         """All queued messages in order; they are the caller's now."""
         out, self._out = self._out, []
@@ -200,8 +206,8 @@ class Provider:
     """One provider as a value: where it is, how one signs in, what speaks its protocol, what it can do.
 
     `route` is the path below the gateway (`…/<account>/<gateway>/<route>`), `direct_url` the provider's own address.
-    `query` turns settings into the URL's parameters (model, agent …), `tail` into what follows the address, with its
-    slash. `emulator` is the module of its emulator. `variants` are the same provider's other protocols; each has the
+    `query` turns settings into the URL's parameters (model, agent …; a sequence is a parameter given several times),
+    `tail` into what follows the address, with its slash. `emulator` is the module of its emulator. `variants` are the same provider's other protocols; each has the
     same name and `serves` the models for which it is taken.
     """
 
@@ -214,7 +220,7 @@ class Provider:
     auth: KeyAuth
     default_model: str | None = None
     models: tuple[str, ...] = ()
-    query: Callable[[SessionSettings], Mapping[str, str]] = lambda settings: {}
+    query: Callable[[SessionSettings], Mapping[str, str | Sequence[str]]] = lambda settings: {}
     tail: Callable[[SessionSettings], str] = lambda settings: ""
     emulator: str | None = None
     variants: tuple[Provider, ...] = ()

@@ -142,13 +142,14 @@ class SessionCore:
         self._ready = asyncio.get_running_loop().create_future()
         socket = await dial(self.endpoint, self.provider, timeout_s=timeout_s)
         self.connect_ms = self._now_ms()
-        self._wire = Wire(socket, take=self._take, over=self._over)
+        self._wire = Wire(socket, take=self._take, over=self._over, codec=self._codec)
         self.transcript.gateway_log_id = self._wire.log_id
         try:
             self._codec.opening()
             self._wire.post(self._codec.messages_to_send())
-            async with asyncio.timeout(timeout_s):
-                await self._ready
+            if self._codec.ready is not None:
+                async with asyncio.timeout(timeout_s):
+                    await self._ready
         except TimeoutError:
             await self.close()
             raise UpstreamRefused(
@@ -454,7 +455,8 @@ class SessionCore:
             ResponseDone: (None, turns.on_response_done),
             SessionError: (None, self._on_error),
         }
-        table[self._codec.ready] = (table.get(self._codec.ready, _NO_REACTION)[0], self._on_ready)
+        if self._codec.ready is not None:
+            table[self._codec.ready] = (table.get(self._codec.ready, _NO_REACTION)[0], self._on_ready)
         return table
 
     def _on_opened(self, event: SessionOpened) -> None:

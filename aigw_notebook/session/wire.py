@@ -10,7 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..errors import LocalProtocolError
-from ..providers.base import Message
+from ..providers.base import Codec, Message
 from .tasks import TaskSet
 
 __all__ = ["Wire"]
@@ -26,14 +26,21 @@ class Wire:
 
     `take` runs inline in the reader. `over` is called once, with the close code and reason, when the socket is gone;
     1006 stands for a socket that ended without a close frame. A peer that takes nothing for `SEND_TIMEOUT_S` is cut.
+    `codec` is asked for a sign of life when its protocol wants one and nothing else is said.
     """
 
     def __init__(
-        self, socket: ClientConnection, *, take: Callable[[Message], None], over: Callable[[int, str], None]
+        self,
+        socket: ClientConnection,
+        *,
+        take: Callable[[Message], None],
+        over: Callable[[int, str], None],
+        codec: Codec | None = None,
     ) -> None:
         self._socket = socket
         self._take = take
         self._over = over
+        self._codec = codec
         self._outbox: asyncio.Queue[Message] = asyncio.Queue(MAX_QUEUED_MESSAGES)
         self._tasks = TaskSet()
         self._reader = self._tasks.spawn(self._read(), "aigw-read")
@@ -85,10 +92,22 @@ class Wire:
     async def _write(self) -> None:
         try:
             while True:
-                message = await self._outbox.get()
+                message = await self._next()
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     await self._socket.send(message)
         except ConnectionClosed:
             return
         except TimeoutError:
             self._socket.transport.abort()
+
+    async def _next(self) -> Message:
+        """The next message to send."""
+        codec = self._codec
+        while codec is not None and codec.keep_alive_s is not None:
+            try:
+                async with asyncio.timeout(codec.keep_alive_s):
+                    return await self._outbox.get()
+            except TimeoutError:
+                codec.keep_alive()
+                self.post(codec.messages_to_send())
+        return await self._outbox.get()

@@ -18,6 +18,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Response
 
 import aigw_notebook as aigw
+from aigw_notebook.endpoint import SILENT
 from aigw_notebook.errors import AigwError, GatewayError, SessionEnded, Unauthorized, Unreachable, UpstreamRefused
 from aigw_notebook.gateway import Upstream
 from aigw_notebook.gateway.emulators.base import Pace
@@ -51,8 +52,8 @@ def gateway() -> Iterator[LocalGateway]:
         yield running
 
 
-def connection(gateway: str | LocalGateway, **named: Any) -> aigw.Connection:
-    url = gateway.url if isinstance(gateway, LocalGateway) else gateway
+def connection(to: str | LocalGateway, **named: Any) -> aigw.Connection:
+    url = to.url if isinstance(to, LocalGateway) else to
     return aigw.connect(**{"provider": "openai", "gateway": url, "token": TOKEN, "quiet": True, **named})
 
 
@@ -163,7 +164,90 @@ def test_the_next_connection_is_as_good_as_new(gateway: LocalGateway) -> None:
 # ---------------------------------------------------------------------------------------------------------- relays
 
 
-RELAYS = {
-    "bad key": (Upstream(url="", headers={"Authorization": f"Bearer {KEY}"}), Unauthorized, "did not accept the key"),
-    "wrong token": (Upstream(url="", token=WRONG), Unauthorized, "check the gateway token"),
-} if False else {}
+@pytest.mark.parametrize(
+    ("headers", "token", "kind", "advice", "close_code"),
+    [
+        ({"Authorization": f"Bearer {KEY}"}, TOKEN, Unauthorized, "did not accept the key", 3000),
+        ({}, WRONG, Unauthorized, "check the gateway token", None),
+        ({}, None, Unauthorized, "check the gateway token", None),
+    ],
+    ids=["bad key", "wrong token", "missing token"],
+)
+def test_a_relay_that_signs_in_wrongly(
+    gateway: LocalGateway,
+    caplog: pytest.LogCaptureFixture,
+    headers: dict[str, str],
+    token: str | None,
+    kind: type[GatewayError],
+    advice: str,
+    close_code: int | None,
+) -> None:
+    upstream = Upstream(url=gateway.url, headers=headers, token=token)
+    with LocalGateway(token=RELAY_TOKEN, upstreams=upstream) as near:
+        error, text = refused(connection(near, token=RELAY_TOKEN, api_key=RELAY_KEY))
+    assert type(error) is kind and isinstance(error, GatewayError) and error.close_code == close_code
+    check_sentence(error, advice)
+    check_hidden(text, caplog)
+
+
+def test_a_relay_to_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    upstream = Upstream(url=f"ws://127.0.0.1:{closed_port()}/?key={KEY}", token=WRONG)
+    with LocalGateway(token=RELAY_TOKEN, upstreams=upstream) as near:
+        error, text = refused(connection(near, token=RELAY_TOKEN, api_key=RELAY_KEY))
+    assert type(error) is UpstreamRefused and (error.status, error.code) == (502, 2002)
+    check_sentence(error, "the provider failed: try again")
+    check_hidden(text, caplog)
+
+
+# ------------------------------------------------------------------------------------- peers that repeat what they got
+
+
+def test_a_refusal_that_quotes_the_credentials(caplog: pytest.LogCaptureFixture) -> None:
+    body = json.dumps({"error": {"code": f"bad {TOKEN}", "message": f"the key {KEY} and the token {TOKEN} are bad"}})
+
+    def refuse(connection: ServerConnection, request: Any) -> Response:
+        headers = Headers({"Content-Length": str(len(body)), "Location": f"ws://elsewhere/?token={TOKEN}"})
+        return Response(401, f"{KEY} is bad", headers, body.encode())
+
+    with Peer(stay_peer, process_request=refuse, logger=SILENT) as peer:
+        url = f"ws://127.0.0.1:{peer.port}/v1/acct/gw"
+        error, text = refused(connection(url, api_key=KEY))
+    assert type(error) is Unauthorized
+    check_sentence(error, "check the gateway token and the provider key")
+    check_hidden(text, caplog)
+
+
+def test_a_close_that_quotes_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    async def refuse(peer: Peer, socket: ServerConnection) -> None:
+        complaint = {"type": "invalid_request_error", "code": "invalid_api_key", "message": f"Incorrect API key: {KEY}"}
+        await peer.say(socket, "error", error=complaint)
+        await socket.close(3000, f"{KEY} is no key")
+
+    with Peer(refuse, logger=SILENT) as peer:
+        error, text = refused(connection(f"ws://127.0.0.1:{peer.port}/v1/acct/gw", api_key=KEY))
+    assert type(error) is Unauthorized and error.close_code == 3000
+    check_sentence(error, "Incorrect API key: ***")
+    check_hidden(text, caplog)
+
+
+def test_an_error_in_the_session_that_quotes_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    async def complain(peer: Peer, socket: ServerConnection) -> None:
+        await peer.greet(socket)
+        await peer.begin(socket)
+        complaint = {"type": "server_error", "code": "odd", "message": f"I was shown {KEY} and {TOKEN}"}
+        await peer.say(socket, "error", error=complaint)
+        await socket.close(1011, f"because of {KEY}")
+
+    with Peer(complain, logger=SILENT) as peer, connection(f"ws://127.0.0.1:{peer.port}/v1/acct/gw", api_key=KEY).open() as session:
+        with pytest.raises(SessionEnded) as caught:
+            session.ask("hi")
+        with pytest.raises(SessionEnded) as again:
+            session.ask("hi")
+        kept = f"{session!r}{session.records}{session.turns!r}{vars(session.turns[0])}{session.core.endpoint!r}"
+    check_sentence(caught.value, "I was shown *** and ***")
+    assert caught.value.close_code == again.value.close_code == 1011
+    check_hidden(shown(caught.value) + shown(again.value) + kept, caplog)
+
+
+async def stay_peer(peer: Peer, socket: ServerConnection) -> None:
+    await stay(socket)

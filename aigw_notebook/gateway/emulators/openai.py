@@ -24,7 +24,7 @@ from .openai_response import Options, ResponseRun
 from .openai_schema import Refusal, check_client_event
 from .openai_session import JsonObject, audio_format, new_session, refuse_mcp, updated_session
 from .openai_wire import Wire
-from .schedule import Schedule
+from .schedule import ROUNDS_A_WAKE, Schedule
 
 __all__ = ["EMULATOR", "OpenAIEmulator"]
 
@@ -143,7 +143,7 @@ class OpenAIEmulator(Emulator):
             return
         if self.clock() >= self._idle_ms:
             self._time_out()
-        self._schedule.run()
+        self._schedule.run(ROUNDS_A_WAKE)
 
     def close(self) -> None:
         self._ended = True

@@ -208,9 +208,8 @@ class ResponseRun:
         for piece in self._affordable(pieces):
             part.text += piece
             deltas.text(piece)
-            if delay_ms:
-                due_ms += delay_ms
-                yield due_ms
+            due_ms += delay_ms
+            yield due_ms
         self._close_or_cut(part.text == "".join(pieces))
 
     def _spoken(self, text: str) -> Steps:
@@ -293,9 +292,8 @@ class ResponseRun:
         for piece in self._affordable(pieces):
             item.arguments += piece
             deltas.text(piece)
-            if delay_ms:
-                due_ms += delay_ms
-                yield due_ms
+            due_ms += delay_ms
+            yield due_ms
         self._close_or_cut(item.arguments == arguments)
 
     # ----------------------------------------------------------------------------------------------- token limit

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 
-__all__ = ["WAIT", "Schedule", "Task"]
+__all__ = ["ROUNDS_A_WAKE", "WAIT", "Schedule", "Task"]
 
 WAIT = math.inf
 """Yielded by steps that wait for something other than time: they go on after `Task.go_on`."""
+
+ROUNDS_A_WAKE = 16
+"""Rounds to take when woken: enough to make light work of an answer without pace, few enough to hear the client."""
 
 
 class Task:
@@ -29,6 +32,7 @@ class Task:
         self.over = True
 
     def step(self) -> None:
+        """Take the next step and note when the one after it is due."""
         due_ms = next(self._steps, None)
         if due_ms is None:
             self.over = True
@@ -56,14 +60,19 @@ class Schedule:
         self._tasks.append(task)
         return task
 
-    def run(self) -> None:
-        """Take every step that is due. A step may start and stop tasks, and may call this again to no effect."""
+    def run(self, rounds: int = 1) -> None:
+        """Take the steps that are due, at most `rounds` of each task: the others stay due.
+
+        So the first words of an answer that needs no waiting leave before its last are made. A step may start and stop
+        tasks, and may call this again to no effect.
+        """
         if self._running:
             return
         self._running = True
         try:
-            while self._round():
-                pass
+            for _ in range(rounds):
+                if not self._round():
+                    break
         finally:
             self._running = False
 

@@ -61,6 +61,7 @@ class Client:
     def raw(self, message: str | bytes) -> None:
         self.emulator.receive(message)
         self._drain()
+        self.wait(0)
 
     def send(self, kind: str, **fields: Any) -> None:
         self.raw(json.dumps({"type": kind, **fields}))
@@ -93,6 +94,7 @@ class Client:
         while self.jobs:
             self._run(self.jobs.pop(0))
             self._drain()
+        self.wait(0)
 
     # ---- what it got
 

@@ -83,7 +83,7 @@ def test_a_step_may_start_and_stop_tasks() -> None:
 
     schedule.start(parent())
     other = schedule.start(never())
-    schedule.run()
+    schedule.run(rounds=2)
     assert done == ["parent", "child"]
 
 
