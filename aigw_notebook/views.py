@@ -194,7 +194,6 @@ class NotebookView:
         hop: Callable[..., Any] = call or (lambda callback, *args: callback(*args))
         self._widget = LiveView(
             sound_id=self._sound_id if self._segments else "",
-            state={"elapsed_ms": 0.0},
             on_ready=lambda have: hop(self._on_ready, have),
             on_stop=self._stop,
         )
@@ -249,8 +248,8 @@ class NotebookView:
 
     def _on_ready(self, have: int) -> None:
         self._ready = True
-        if self._widget is not None and self._parts[have:]:
-            self._widget.send_text(have, self._parts[have:])
+        if self._widget is not None:
+            self._widget.send_text(have, self._parts[have:], elapsed_ms=self._elapsed_ms())
 
     def _add_text(self, piece: str) -> None:
         if self._growing is not None:
@@ -302,9 +301,12 @@ class NotebookView:
 
     def _mark(self, name: str) -> None:
         if name not in self._marks:
-            self._marks[name] = (self._loop.time() - self._begun) * 1000
+            self._marks[name] = self._elapsed_ms()
             if self._widget is not None:
                 self._widget.mark(**self._marks)
+
+    def _elapsed_ms(self) -> float:
+        return round((self._loop.time() - self._begun) * 1000, 1)
 
 
 _HANDLERS: dict[type, Callable[[NotebookView, Any], None]] = {

@@ -1,10 +1,11 @@
-"""The notebook face in a real page: headless Chromium with JupyterLab and with Notebook 7, screenshots in build/browser.
+"""The notebook face in a real page: headless Chromium, JupyterLab and Notebook 7; screenshots in build/browser.
 
 A page is driven by its commands and by clicks; what it plays is written down by listeners put in before any cell runs.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import secrets
@@ -241,7 +242,7 @@ def assert_without_breaks(sounds: list[dict[str, Any]], length: float) -> None:
     segments = [sound for sound in sounds if not sound["id"]]
     breaks = [
         after["at"] - before["at"]
-        for before, after in zip(segments, segments[1:], strict=False)
+        for before, after in itertools.pairwise(segments)
         if (before["kind"], after["kind"]) == ("ended", "playing")
     ]
     heard = sum(sound["position"] for sound in segments if sound["kind"] == "ended")
@@ -280,7 +281,7 @@ def test_stop_ends_the_answer_and_the_voice(browser: Browser, lab: str, folder: 
         page.locator(".aigw-live-stop").click()
         wait_until(page, IDLE, 3)
         wait_until(page, PLAYER)
-        time.sleep(1.0)
+        wait_until(page, f"() => {PLAYER}.readyState >= 1")
         assert page.evaluate(f"() => {PLAYER}.paused")
         assert page.evaluate("() => window.sounds.at(-1).kind") == "pause"
         notebook = saved(page, path)
@@ -289,9 +290,9 @@ def test_stop_ends_the_answer_and_the_voice(browser: Browser, lab: str, folder: 
     assert notebook.cells[2].outputs[0].text == "interrupted 1\n"
 
 
-def test_a_page_that_is_loaded_anew_in_mid_turn_catches_up(browser: Browser, lab: str, folder: Path) -> None:
+def test_a_second_view_opened_in_mid_turn_catches_up(browser: Browser, lab: str, folder: Path) -> None:
     path = write_notebook(
-        folder, "reload.ipynb", "%load_ext aigw_notebook", "%%aigw openai --no-audio\nCount from 1 to 90"
+        folder, "views.ipynb", "%load_ext aigw_notebook", "%%aigw openai --no-audio\nCount from 1 to 90"
     )
     with opened(browser, lab_url(lab, path.name), "lab-two-views") as page:
         run_all(page)

@@ -236,7 +236,8 @@ def test_a_view_is_sent_what_it_has_not_got(page: Page) -> None:
     page.say(kind="ready", have=0)
     page.say(kind="ready", have=1)
     page.say(kind="ready", have=2)
-    assert page.texts() == [(0, ["a"]), (1, ["b"]), (0, ["a", "b"]), (1, ["b"])]
+    assert page.texts() == [(0, ["a"]), (1, ["b"]), (0, ["a", "b"]), (1, ["b"]), (2, [])]
+    assert [message.get("elapsed_ms") for message in page.sent] == [None, None, 100.0, 100.0, 100.0]
 
 
 def test_once_a_view_is_ready_the_text_never_goes_as_markdown(page: Page) -> None:
@@ -268,7 +269,7 @@ def test_the_status_line_tells_first_words_first_audio_and_tools(page: Page) -> 
     page.view(sound())
     widget = page.view._widget
     assert widget is not None
-    assert widget.state == pytest.approx({"elapsed_ms": 0.0, "first_text_ms": 200.0, "first_audio_ms": 300.0})
+    assert widget.state == pytest.approx({"first_text_ms": 200.0, "first_audio_ms": 300.0})
     page.view(ToolCall(call_id="c", name="weather", arguments="{}"))
     assert widget.state["tool"] == "weather"
     page.view(ToolFinished(call_id="c", name="weather", output="sunny"))

@@ -107,8 +107,9 @@ def _complaint(body: bytes | str) -> _Complaint:
         return _Complaint(None, "" if text.lstrip().startswith("<") else text)
     if not isinstance(found, dict):
         return _Complaint(None, "" if found is None else str(found))
-    code = found.get("code", found.get("internalCode"))
-    words = next((found[name] for name in ("message", "detail", "description", "title") if found.get(name)), "")
+    code = next((found[name] for name in ("code", "internalCode", "err_code") if name in found), None)
+    names = ("message", "detail", "description", "title", "err_msg")
+    words = next((found[name] for name in names if found.get(name)), "")
     return _Complaint(_number(code), words if isinstance(words, str) else json.dumps(words))
 
 

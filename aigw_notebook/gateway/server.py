@@ -178,7 +178,10 @@ class GatewayServer:
         if destination is None:
             return _refused(INVALID_PROVIDER)
         connection.asked, connection.destination = asked, destination
-        return None if destination.upstream is None else await self._dial(connection, asked, destination)
+        if destination.upstream is not None:
+            return await self._dial(connection, asked, destination)
+        refused = destination.emulator.refuse(_handshake(asked, destination)) if destination.emulator else None
+        return None if refused is None else _response(refused.status, JSON, refused.body, answer_ids())
 
     def _refusal(self, asked: ClientRequest) -> Refusal | None:
         if not asked.gateway:

@@ -17,6 +17,7 @@ from ..audio.formats import PCM16_24K, AudioFormat
 from ..events import AnyServerEvent, ClientEvent, RawEvent, ServerEvent, SessionOpened
 
 __all__ = [
+    "Alarm",
     "Capabilities",
     "Codec",
     "Ids",
@@ -148,6 +149,13 @@ class KeyAuth:
     direct: KeyAuth | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Alarm:
+    """A wish of a codec's, which has no clock: to be called again after so many ms."""
+
+    after_ms: float
+
+
 class Codec(ABC):
     """One provider's wire protocol: messages in, events out; events in, messages out.
 
@@ -168,6 +176,8 @@ class Codec(ABC):
         self.ids = ids
         self.last_sent_id: str | None = None
         """Id of the message queued last, which a `SessionError` may name; None where messages have no id."""
+        self.alarm: Alarm | None = None
+        """When to call `ring`, counted from when this was set; another value takes its place, None needs no call."""
         self._out: list[Message] = []
 
     @property
@@ -191,6 +201,15 @@ class Codec(ABC):
     @abstractmethod
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
+
+    @property
+    def mid_input(self) -> bool:
+        """Whether an answer has begun whose question is still being said: `CreateResponse` ends the question then."""
+        return False
+
+    def ring(self) -> Sequence[AnyServerEvent]:
+        """The events that follow from time alone: the time of `alarm` has come."""
+        return ()
 
     def keep_alive(self) -> None:
         """Queue the least that tells the peer that this side is still there."""

@@ -48,6 +48,7 @@ from ..providers.base import Message, Provider, SessionSettings, TurnDetection, 
 from ..tools import Tool
 from ..transcript import Transcript
 from ..turn import Turn, TurnStatus
+from .alarm import AlarmClock
 from .dial import dial
 from .needs import check_question, need
 from .sinks import Sink, Sinks
@@ -98,6 +99,7 @@ class SessionCore:
             answers=provider.capabilities.answers,
         )
         self._codec = provider.codec(settings, ids=counting_ids())
+        self._alarm = AlarmClock(self._codec, self._rung)
         self._clock = clock
         self._opened_at = clock()
         self._wire: Wire | None = None
@@ -147,9 +149,10 @@ class SessionCore:
         try:
             self._codec.opening()
             self._wire.post(self._codec.messages_to_send())
-            if self._codec.ready is not None:
-                async with asyncio.timeout(timeout_s):
-                    await self._ready
+            if self._codec.ready is None:
+                self._ready.set_result(None)
+            async with asyncio.timeout(timeout_s):
+                await self._ready
         except TimeoutError:
             await self.close()
             raise UpstreamRefused(
@@ -299,7 +302,7 @@ class SessionCore:
     async def send(self, event: ClientEvent) -> None:
         """Send any client event; the door to what has no method here (`RetrieveItem`, `ProviderMessage` …)."""
         self._check_open()
-        if isinstance(event, CreateResponse):
+        if isinstance(event, CreateResponse) and not self._codec.mid_input:
             await self._turns.gate.wait_free()
             self._turns.respond(event)
         else:
@@ -390,6 +393,7 @@ class SessionCore:
         self._codec.send(event)
         if self._wire is not None:
             self._wire.post(self._codec.messages_to_send())
+            self._alarm.look()
         return self._codec.last_sent_id
 
     async def _send_slowly(self, event: ClientEvent) -> None:
@@ -406,6 +410,13 @@ class SessionCore:
             events: Sequence[AnyServerEvent] = codec.receive(message)
         except RemoteProtocolError as error:
             events = (SessionError(message=str(error), code="malformed_message"),)
+        self._deliver(events, t_ms)
+
+    def _rung(self) -> None:
+        self._deliver(self._codec.ring(), self._now_ms())
+
+    def _deliver(self, events: Sequence[AnyServerEvent], t_ms: float) -> None:
+        codec = self._codec
         record, hand, reactions = self.transcript.receive, self.sinks.hand, self._reactions
         for event in events:
             before, after = reactions.get(type(event), _NO_REACTION)
@@ -417,6 +428,7 @@ class SessionCore:
                 after(event)
         if codec._out and self._wire is not None:
             self._wire.post(codec.messages_to_send())
+        self._alarm.look()
 
     def _emit(self, event: AnyEvent) -> None:
         """Record a fact of this side and hand it on."""
@@ -428,6 +440,7 @@ class SessionCore:
         if not self._closing:
             self._ended = self._explained(code, reason, ready=ready)
         self.closed = True
+        self._alarm.stop()
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(self._ended or SessionEnded("this session was closed while it was being opened"))
             self._ready.exception()  # taken here, so that nobody need ask when `open` was cancelled
@@ -455,8 +468,8 @@ class SessionCore:
             ResponseDone: (None, turns.on_response_done),
             SessionError: (None, self._on_error),
         }
-        if self._codec.ready is not None:
-            table[self._codec.ready] = (table.get(self._codec.ready, _NO_REACTION)[0], self._on_ready)
+        ready = self._codec.ready or SessionOpened
+        table[ready] = (table.get(ready, _NO_REACTION)[0], self._on_ready)
         return table
 
     def _on_opened(self, event: SessionOpened) -> None:

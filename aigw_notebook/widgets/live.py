@@ -1,8 +1,8 @@
 """The live view of one turn: text that only grows, a status line, a Stop button, and who plays the sound.
 
 Text travels as custom messages `{kind: "text", seq, parts}`; `parts[0]` is piece number `seq`. A view that has just
-been made says `{kind: "ready", have: n}` and is sent all pieces from `n` on, because what was sent before it listened
-is lost. `state` is the small rest, as a trait, so that a late view sees it.
+been made says `{kind: "ready", have: n}` and is sent all pieces from `n` on, and the turn's age in `elapsed_ms`:
+what was sent before it listened is lost. `state` is the small rest, as a trait, so that a late view sees it.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ class LiveView(anywidget.AnyWidget):
         self.on_msg(self._on_message)
         keep_front_end_route(self)
 
-    def send_text(self, seq: int, parts: list[str]) -> None:
+    def send_text(self, seq: int, parts: list[str], **more: Any) -> None:
         """Send the pieces from number `seq` on."""
-        self.send({"kind": "text", "seq": seq, "parts": parts})
+        self.send({"kind": "text", "seq": seq, "parts": parts, **more})
 
     def hush(self) -> None:
         """Silence what is being played; the listener gave up."""

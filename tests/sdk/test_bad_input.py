@@ -109,23 +109,23 @@ CASES = {
     "wrong token": Case(lambda g: {"token": WRONG}, Unauthorized, "check the gateway token", 401, 2009),
     "missing token": Case(lambda g: {"token": None}, Unauthorized, "check the gateway token", 401, 2009),
     "unknown gateway": Case(
-        lambda g: {"gateway": f"{g.url}-typo"}, UpstreamRefused, "compare the account id and the gateway name", 400, 2001
+        lambda g: {"gateway": f"{g.url}-typo"}, UpstreamRefused, "compare the account id", 400, 2001
     ),
     "unknown account": Case(
         lambda g: {"gateway": g.url.replace("/local/", "/typo/")}, UpstreamRefused, "compare the account id", 400, 2001
     ),
     "unknown route": Case(
-        lambda g: {"provider": replace(get("openai"), route="nowhere")}, UpstreamRefused, "check the gateway URL", 400, 2008
+        lambda g: {"provider": replace(get("openai"), route="no")}, UpstreamRefused, "check the gateway URL", 400, 2008
     ),
     "no gateway address": Case(
-        lambda g: {"gateway": g.url.rpartition("/v1")[0]}, UpstreamRefused, "check the gateway URL", None, None
+        lambda g: {"gateway": g.url.rpartition("/v1")[0]}, UpstreamRefused, "and the gateway URL", None, None
     ),
     "unknown model": Case(lambda g: {"model": "gpt-5.5"}, UpstreamRefused, "choose another", close_code=4000),
     "bad key": Case(lambda g: {"api_key": KEY}, Unauthorized, "did not accept the key", close_code=3000),
     "nobody there": Case(
         lambda g: {"gateway": f"ws://127.0.0.1:{closed_port()}/v1/a/b"}, Unreachable, "check that it is running"
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("auth", ["header", "subprotocol"])
@@ -238,7 +238,10 @@ def test_an_error_in_the_session_that_quotes_the_key(caplog: pytest.LogCaptureFi
         await peer.say(socket, "error", error=complaint)
         await socket.close(1011, f"because of {KEY}")
 
-    with Peer(complain, logger=SILENT) as peer, connection(f"ws://127.0.0.1:{peer.port}/v1/acct/gw", api_key=KEY).open() as session:
+    with (
+        Peer(complain, logger=SILENT) as peer,
+        connection(f"ws://127.0.0.1:{peer.port}/v1/acct/gw", api_key=KEY).open() as session,
+    ):
         with pytest.raises(SessionEnded) as caught:
             session.ask("hi")
         with pytest.raises(SessionEnded) as again:

@@ -34,7 +34,7 @@ FAR_TOKEN = "planted-far-token-9876543210"
 WRONG_TOKEN = "planted-wrong-token-5555555"
 KEY = "sk-planted-key-1234567890"
 THREE_MIB = bytes(range(256)) * (3 * 4096)
-WORDS = "Repeat after me: naïve 🎉 \u2028 \"quoted\" \\ done"
+WORDS = 'Repeat after me: naïve 🎉 \u2028 "quoted" \\ done'
 
 
 @dataclass

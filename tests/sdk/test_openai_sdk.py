@@ -1,4 +1,4 @@
-"""The official SDK, unmodified, in conversations with the embedded gateway. Every frame is judged by `conftest.frames`."""
+"""The official SDK, unmodified, in conversations with the embedded gateway. `conftest.frames` judges every frame."""
 
 from __future__ import annotations
 
@@ -94,7 +94,9 @@ async def test_a_text_turn(gateway: LocalGateway) -> None:
         assert len(set(ids)) == len(ids)
 
 
-@pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning")  # the SDK's use of it
+@pytest.mark.filterwarnings(
+    "ignore:connect.. must be used as a context manager:DeprecationWarning"
+)  # the SDK's use of it
 def test_a_text_turn_of_the_waiting_client(gateway: LocalGateway) -> None:
     with OpenAI(**options(gateway)) as sdk, sdk.realtime.connect(model=MODEL) as connection:
         connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
@@ -217,8 +219,8 @@ async def test_telephone_audio_out(gateway: LocalGateway, declared: str) -> None
     async with call(gateway) as client:
         await client.configure(audio={"output": {"format": {"type": declared}}})
         events = await client.ask("Say hello")
-        format = AudioFormat("ulaw" if declared == "audio/pcmu" else "alaw", 8_000)
-        heard = Clip(sound(events), format).converted(AudioFormat("pcm16", 24_000))
+        said_in = AudioFormat("ulaw" if declared == "audio/pcmu" else "alaw", 8_000)
+        heard = Clip(sound(events), said_in).converted(AudioFormat("pcm16", 24_000))
         assert understood(heard.data) == "hello"
 
 

@@ -1,4 +1,4 @@
-"""What the official SDK sees when it, or its caller, does something wrong: the error event, and the close if it ends."""
+"""What the official SDK sees when something is wrong: the error event, and the close if that ends the session."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeAlias
 from ...providers.base import Ids, Message
 from ..engines.base import Engines
 
-__all__ = ["Close", "Emulator", "Handshake", "Job", "Output", "Pace"]
+__all__ = ["Close", "Emulator", "Handshake", "Job", "Output", "Pace", "Refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,14 @@ class Close:
 
     code: int
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The provider's own answer instead of the upgrade: HTTP status and JSON body."""
+
+    status: int
+    body: bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -96,6 +104,11 @@ class Emulator(ABC):
         self.clock = clock
         self.pace = pace
         self._out: list[Output] = []
+
+    @classmethod
+    def refuse(cls, handshake: Handshake) -> Refused | None:
+        """Why the provider would not upgrade this connection; None when it would."""
+        return None
 
     @property
     def next_wake_ms(self) -> float | None:

@@ -203,14 +203,14 @@ class ResponseRun:
     def _written(self, text: str) -> Steps:
         part = self._open_message("output_text")
         deltas = Deltas(self._wire, "response.output_text.delta", **self._place(0))
-        pieces = _PIECES.findall(text)
+        pieces = (found.group() for found in _PIECES.finditer(text))
         due_ms, delay_ms = self._wire.clock(), self._wire.pace.text_delta_ms
         for piece in self._affordable(pieces):
             part.text += piece
             deltas.text(piece)
             due_ms += delay_ms
             yield due_ms
-        self._close_or_cut(part.text == "".join(pieces))
+        self._close_or_cut(part.text == text)
 
     def _spoken(self, text: str) -> Steps:
         part = self._open_message("output_audio")
@@ -298,7 +298,7 @@ class ResponseRun:
 
     # ----------------------------------------------------------------------------------------------- token limit
 
-    def _affordable(self, pieces: list[str]) -> Iterator[str]:
+    def _affordable(self, pieces: Iterable[str]) -> Iterator[str]:
         """The pieces that fit into what is left of `max_output_tokens`."""
         left, chars = self._limit - self._used.total, 0
         for piece in pieces:

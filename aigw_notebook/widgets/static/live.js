@@ -167,10 +167,11 @@ function render({ model, el }) {
   const button = make(status, "button", "aigw-live-stop", { type: "button" });
   button.textContent = "Stop";
   let have = 0;
-  const begun = performance.now() - (model.get("state").elapsed_ms ?? 0);
+  let begun = performance.now();
   const paint = () => (line.textContent = statusLine(model.get("state"), performance.now() - begun));
   const onMessage = (message) => {
     if (message.kind !== "text") return;
+    if (message.elapsed_ms != null) begun = performance.now() - message.elapsed_ms;
     const result = accept(have, message);
     have = result.have;
     if (result.text) text.appendChild(document.createTextNode(result.text));
