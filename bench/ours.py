@@ -56,7 +56,18 @@ def deltas_per_second(port: int, kind: str, count: int) -> float:
 
 
 def connect_times_ms(port: int, times: int) -> list[float]:
-    """From `open` to the open session, whose provider has spoken; the closing is not counted."""
+    """On the session's own loop: from `open` to the decoded `session.created`."""
+
+    def once(connection: Connection) -> float:
+        with connection as opened:
+            assert opened.core.created_ms is not None
+            return opened.core.created_ms
+
+    return [once(session(port, "text-1-0")) for _ in range(times + 1)][1:]
+
+
+def blocking_connect_times_ms(port: int, times: int) -> list[float]:
+    """From the call of `open` on another thread until it returns: connected, configured, ready to be asked."""
     connections = [session(port, "text-1-0") for _ in range(times + 1)]
 
     def once(connection: Connection) -> float:

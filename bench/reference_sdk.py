@@ -58,3 +58,20 @@ def connect_times_ms(port: int, times: int) -> list[float]:
         return [await once(client) for _ in range(times)]
 
     return asyncio.run(all_of_them())
+
+
+def blocking_connect_times_ms(port: int, times: int) -> list[float]:
+    """The same with the SDK's blocking client."""
+    from openai import OpenAI
+
+    def once(client: OpenAI) -> float:
+        start = time.perf_counter()
+        with client.realtime.connect(model="text-1-0") as connection:
+            event = connection.recv()
+            took = time.perf_counter() - start
+            assert event.type == "session.created"
+        return took * 1000
+
+    client = OpenAI(api_key="sk-local", websocket_base_url=f"ws://127.0.0.1:{port}/v1")
+    once(client)
+    return [once(client) for _ in range(times)]

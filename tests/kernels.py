@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from tempfile import mkdtemp
 from typing import Any, TypeAlias
 
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -106,8 +107,9 @@ class Kernel:
 @contextmanager
 def running(environment: Mapping[str, str]) -> Iterator[Kernel]:
     """A kernel of this interpreter with these environment variables on top, the extension loaded."""
-    manager = KernelManager(kernel_name="python3", transport="ipc" if sys.platform != "win32" else "tcp")
-    manager.kernel_cmd = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    sockets = mkdtemp(prefix="aigw-")
+    channel = {"transport": "ipc", "ip": f"{sockets}/kernel"} if os.name == "posix" else {}
+    manager = KernelManager(kernel_name="python3", **channel)
     manager.start_kernel(env={**os.environ, **environment})
     client = manager.client()
     client.start_channels()
@@ -120,6 +122,7 @@ def running(environment: Mapping[str, str]) -> Iterator[Kernel]:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
+        shutil.rmtree(sockets)
 
 
 def _from_a_view(message: Message) -> bool:

@@ -100,7 +100,7 @@ class Capabilities:
     """What a provider can do, as data. Formats are listed best first.
 
     `answers` is False for one that says nothing of its own: it writes down what it hears, and a turn's text is the
-    user's.
+    user's. `live_settings` are what a running session with `live_update` can change; empty: every setting.
     """
 
     text_in: bool = True
@@ -126,10 +126,15 @@ class Capabilities:
     speed: bool = False
     max_output_tokens: bool = False
     live_update: bool = False
+    live_settings: tuple[str, ...] = ()
     resumption: bool = False
     word_timings: bool = False
     editable_history: bool = False
     session_limit_s: int | None = None
+
+    def can_change(self, setting: str) -> bool:
+        """Whether a running session can change that field of `SessionSettings`."""
+        return self.live_update and (not self.live_settings or setting in self.live_settings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,8 @@
 """Cartesia text to speech over a WebSocket: JSON messages in text frames, both ways, audio as base64.
 
-Wire facts: `docs/protocol/cartesia.md`. There is no session on this wire. Every request carries all of its settings, and every
-answer is a *context*: text is added to it until one request says that no more will follow, and its `done` is the end of
-the answer. The context's id is the id of the response and of its item.
+Wire facts: `docs/protocol/cartesia.md`. There is no session on this wire. Every request carries all of its settings,
+and every answer is a *context*: text is added to it until one request says that no more will follow, and its `done` is
+the end of the answer. The context's id is the id of the response and of its item.
 """
 
 from __future__ import annotations

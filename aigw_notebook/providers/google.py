@@ -1,17 +1,15 @@
 """Gemini Live (`BidiGenerateContent`): JSON messages, sent as text frames, received as binary ones or as text.
 
-Wire facts: `docs/protocol/google.md`. The wire knows no responses, items or ids; this codec makes them. An answer begins
-with its first content, or with what ends it; it is over at `turnComplete`, at `interrupted`, and at a `toolCall`, since
-the service then waits for the result. The service answers by itself what was said aloud and what a tool returned, so a
-`CreateResponse` after these says nothing on the wire.
+Wire facts: `docs/protocol/google.md`. The wire knows no responses, items or ids; this codec makes them. An answer
+begins with its first content, or with what ends it; it is over at `turnComplete`, at `interrupted`, and at a
+`toolCall`, since the service then waits for the result. The service answers by itself what was said aloud and what a
+tool returned, so a `CreateResponse` after these says nothing on the wire.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from ..audio.formats import PCM16_8K, PCM16_16K, PCM16_24K, PCM16_48K, AudioFormat
 from ..errors import LocalProtocolError, Unsupported
@@ -25,8 +23,6 @@ from ..events import (
     CommitAudio,
     CreateResponse,
     ImageOutput,
-    InputCommitted,
-    InputTranscript,
     OutputTranscript,
     ProviderMessage,
     ResponseDone,
@@ -36,8 +32,6 @@ from ..events import (
     SessionExpiring,
     SessionOpened,
     SessionUpdate,
-    SpeechStarted,
-    SpeechStopped,
     TextDelta,
     ToolCall,
     ToolCallCancelled,
@@ -55,10 +49,11 @@ from .google_setup import (
     content,
     context_update,
     detects_turns,
-    encode,
     function_response,
     setup_object,
 )
+from .google_speech import UserSpeech
+from .reading import WireObject, encode, encode_audio, json_object, text, texts
 
 __all__ = ["CONTENT", "DECODERS", "PROVIDER", "GoogleCodec"]
 
@@ -73,19 +68,6 @@ _ENDS: Mapping[str, ResponseStatus] = {
     "RESPONSE_REJECTED": "failed",
 }
 """How an answer with that `turnCompleteReason` ends; with any other it is incomplete."""
-
-WireObject: TypeAlias = dict[str, Any]
-
-
-@dataclass(slots=True)
-class _Utterance:
-    """What the user says aloud, from the first sign of it until its words and its answer are complete."""
-
-    item_id: str
-    words: list[str] = field(default_factory=list)
-    committed: bool = False
-    answered: bool = False
-    final: bool = False
 
 
 class GoogleCodec(Codec):
@@ -113,7 +95,7 @@ class GoogleCodec(Codec):
         self._cut = False  # the turnComplete after an interruption is still to come
         self._response_id: str | None = None
         self._item_id: str | None = None
-        self._utterance: _Utterance | None = None
+        self._speech = UserSpeech(self._tell, ids, automatic=self._automatic)
         self._usage: Usage | None = None
         self._usage_before: Usage | None = None
         self._raw: WireObject = {}
@@ -165,46 +147,40 @@ class GoogleCodec(Codec):
         return
 
     def _on_setup_complete(self, value: Any) -> None:
-        session_id = read.json_object(value).get("sessionId")
-        self._tell(SessionOpened, session_id=None if session_id is None else read.text(session_id))
+        session_id = json_object(value).get("sessionId")
+        self._tell(SessionOpened, session_id=None if session_id is None else text(session_id))
 
     def _on_content(self, value: Any) -> None:
-        said = read.json_object(value)
+        said = json_object(value)
         for name, on in CONTENT.items():
             if name in said:
                 on(self, said)
 
     def _on_model_turn(self, said: WireObject) -> None:
         self._begin()
-        for part in read.objects(read.json_object(said["modelTurn"]).get("parts", [])):
+        for part in read.objects(json_object(said["modelTurn"]).get("parts", [])):
             if "inlineData" in part:
-                self._on_data(read.json_object(part["inlineData"]))
+                self._on_data(json_object(part["inlineData"]))
             elif "text" in part and not part.get("thought"):
-                self._tell(TextDelta, text=read.text(part["text"]), **self._place())
+                self._tell(TextDelta, text=text(part["text"]), **self._place())
 
     def _on_data(self, blob: WireObject) -> None:
-        kind, data = read.text(blob["mimeType"]), read.data(blob["data"])
-        format = read.audio_format(kind)
-        if format is not None:
-            self._tell(AudioDelta, data=data, format=format, **self._place())
+        kind, data = text(blob["mimeType"]), read.data(blob["data"])
+        pcm = read.audio_format(kind)
+        if pcm is not None:
+            self._tell(AudioDelta, data=data, format=pcm, **self._place())
         elif kind.startswith("image/"):
             self._tell(ImageOutput, data=data, media_type=kind, response_id=self._response_id)
 
     def _on_output_words(self, said: WireObject) -> None:
-        words = read.text(read.json_object(said["outputTranscription"]).get("text", ""))
+        words = text(json_object(said["outputTranscription"]).get("text", ""))
         if words:
             self._begin()
             self._tell(OutputTranscript, text=words, **self._place())
 
     def _on_input_words(self, said: WireObject) -> None:
-        heard = read.json_object(said["inputTranscription"])
-        words = read.text(heard.get("text", ""))
-        utterance = self._listening()
-        if words:
-            utterance.words.append(words)
-            self._tell(InputTranscript, text=words, item_id=utterance.item_id)
-        if heard.get("finished"):
-            self._end_words(utterance)
+        heard = json_object(said["inputTranscription"])
+        self._speech.heard(text(heard.get("text", "")), finished=bool(heard.get("finished")))
 
     def _on_interrupted(self, said: WireObject) -> None:
         if not said["interrupted"]:
@@ -239,8 +215,8 @@ class GoogleCodec(Codec):
         self._end(status, reason.lower(), error_code=code, error_message=message)
 
     def _on_tool_call(self, value: Any) -> None:
-        calls = read.objects(read.json_object(value)["functionCalls"])
-        named = [(read.text(call["id"]), read.text(call["name"]), call.get("args") or {}) for call in calls]
+        calls = read.objects(json_object(value)["functionCalls"])
+        named = [(text(call["id"]), text(call["name"]), call.get("args") or {}) for call in calls]
         self._begin()
         for call_id, name, arguments in named:
             self._owed[call_id] = name
@@ -248,13 +224,13 @@ class GoogleCodec(Codec):
                 ToolCall,
                 call_id=call_id,
                 name=name,
-                arguments=encode(read.json_object(arguments)),
+                arguments=encode(json_object(arguments)),
                 response_id=self._response_id,
             )
         self._end("completed")
 
     def _on_tool_cancellation(self, value: Any) -> None:
-        ids = tuple(call_id for call_id in read.texts(read.json_object(value)["ids"]) if call_id in self._owed)
+        ids = tuple(call_id for call_id in texts(json_object(value)["ids"]) if call_id in self._owed)
         if not ids:
             return
         self._begin()
@@ -265,44 +241,40 @@ class GoogleCodec(Codec):
         self._tell(ToolCallCancelled, call_ids=ids)
 
     def _on_go_away(self, value: Any) -> None:
-        self._tell(SessionExpiring, time_left_ms=read.duration_ms(read.json_object(value).get("timeLeft")))
+        self._tell(SessionExpiring, time_left_ms=read.duration_ms(json_object(value).get("timeLeft")))
 
     def _on_resumption(self, value: Any) -> None:
-        update = read.json_object(value)
-        handle = read.text(update.get("newHandle", ""))
+        update = json_object(value)
+        handle = text(update.get("newHandle", ""))
         self._tell(ResumptionHandle, handle=handle if handle and update.get("resumable") else None)
 
     def _on_activity(self, value: Any) -> None:
-        activity = read.json_object(value)
+        activity = json_object(value)
         at_ms = read.duration_ms(activity.get("audioOffset"))
-        self._on_edge(read.text(activity["type"]), at_ms)
+        self._on_edge(text(activity["type"]), at_ms)
 
     def _on_activity_signal(self, value: Any) -> None:
-        self._on_edge(read.text(read.json_object(value)["vadSignalType"]), None)
+        self._on_edge(text(json_object(value)["vadSignalType"]), None)
 
     def _on_edge(self, name: str, at_ms: float | None) -> None:
-        if name.upper().endswith(("START", "SOS")):
-            self._utterance = _Utterance(self.ids("user_"))
-            self._tell(SpeechStarted, at_ms=at_ms, item_id=self._utterance.item_id)
-        elif self._utterance is not None:
-            self._tell(SpeechStopped, at_ms=at_ms, item_id=self._utterance.item_id)
+        starts = name.upper().endswith(("START", "SOS"))
+        (self._speech.started if starts else self._speech.stopped)(at_ms)
 
-    # ------------------------------------------------------------------------------- the answer and the utterance
+    # ------------------------------------------------------------------------------- --------------- the answer
 
     def _place(self) -> dict[str, str | None]:
         return {"response_id": self._response_id, "item_id": self._item_id}
 
     def _is_awaited(self) -> bool:
         """Whether the service has something to answer."""
-        unanswered = self._utterance is not None and not self._utterance.answered
-        return self._asked is not None or unanswered
+        return self._asked is not None or self._speech.unanswered
 
     def _begin(self) -> None:
         """An answer begins, unless one is under way."""
         if self._response_id is not None:
             return
         if self._asked == "voice" or (self._asked is None and self._audio_sent and self._automatic):
-            self._answered_voice()
+            self._speech.answered()
         self._asked, self._audio_sent, self._cut = None, False, False
         self._response_id, self._item_id = self.ids("resp_"), self.ids("item_")
         self._tell(ResponseStarted, response_id=self._response_id)
@@ -310,55 +282,15 @@ class GoogleCodec(Codec):
     def _end(self, status: ResponseStatus, reason: str | None = None, **error: str | None) -> None:
         """The answer is over; one that brought nothing has begun now."""
         self._begin()
-        self._close_utterance()
+        self._speech.close()
         usage, self._usage, self._usage_before = self._usage_so_far(), None, None
-        self._tell(
-            ResponseDone, response_id=self._response_id, status=status, reason=reason, usage=usage, **error
-        )
+        self._tell(ResponseDone, response_id=self._response_id, status=status, reason=reason, usage=usage, **error)
         self._response_id, self._cancelled = None, False
 
     def _usage_so_far(self) -> Usage | None:
         if self._usage is None or self._usage_before is None:
             return self._usage or self._usage_before
         return self._usage_before + self._usage
-
-    def _listening(self) -> _Utterance:
-        """The utterance that words which arrive now belong to."""
-        if self._utterance is None or self._utterance.final:
-            self._utterance = self._new_utterance()
-        return self._utterance
-
-    def _new_utterance(self) -> _Utterance:
-        utterance = _Utterance(self.ids("user_"))
-        if self._automatic:
-            self._tell(SpeechStarted, item_id=utterance.item_id)
-        else:
-            self._commit(utterance)
-        return utterance
-
-    def _answered_voice(self) -> None:
-        """What begins now answers what the user said aloud."""
-        if self._utterance is None or self._utterance.answered:
-            self._utterance = self._new_utterance()
-        self._commit(self._utterance)
-        self._utterance.answered = True
-
-    def _commit(self, utterance: _Utterance) -> None:
-        if not utterance.committed:
-            utterance.committed = True
-            self._tell(InputCommitted, item_id=utterance.item_id)
-
-    def _end_words(self, utterance: _Utterance) -> None:
-        if not utterance.final:
-            utterance.final = True
-            self._tell(InputTranscript, text="".join(utterance.words), item_id=utterance.item_id, final=True)
-
-    def _close_utterance(self) -> None:
-        """With its answer an utterance is over, unless its words are still to come."""
-        utterance = self._utterance
-        if utterance is not None and utterance.answered and utterance.words:
-            self._end_words(utterance)
-            self._utterance = None
 
     # -------------------------------------------------------------------------------------- client to server
 
@@ -377,7 +309,7 @@ class GoogleCodec(Codec):
             self._active = True
             self._queue(realtimeInput={"activityStart": {}})
         for start in range(0, len(event.data), APPEND_MAX_BYTES):
-            piece = b64encode(event.data[start : start + APPEND_MAX_BYTES]).decode("ascii")
+            piece = encode_audio(event.data[start : start + APPEND_MAX_BYTES])
             self._queue(realtimeInput={"audio": {"mimeType": audio_type(self._input_format), "data": piece}})
             self._audio_sent = True
 

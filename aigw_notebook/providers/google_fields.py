@@ -7,17 +7,17 @@ they cannot read, which the codec turns into a `RawEvent`. Token counts alone ar
 
 from __future__ import annotations
 
-import json
 import re
 from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import Any
 
 from ..audio.formats import AudioFormat
-from ..errors import RemoteProtocolError
 from ..events import Usage
+from .base import Message
+from .reading import WireObject, json_object, parse_object, text
 
-__all__ = ["audio_format", "data", "duration_ms", "json_object", "objects", "parse", "text", "texts", "usage"]
+__all__ = ["audio_format", "data", "duration_ms", "objects", "parse", "usage"]
 
 DEFAULT_RATE = 24_000
 """Of spoken output whose MIME type names no rate."""
@@ -31,14 +31,9 @@ _RATE = re.compile(r"\brate=(\d+)")
 _SNAKE = re.compile(r"_([a-z0-9])")
 
 
-def parse(message: str | bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def parse(message: Message) -> tuple[WireObject, WireObject]:
     """The message as it was sent, and with all its names in camelCase. Raises `RemoteProtocolError`."""
-    try:
-        sent = json.loads(message)
-    except (ValueError, RecursionError) as error:
-        raise RemoteProtocolError("the provider sent a frame that is not JSON: reconnect") from error
-    if type(sent) is not dict:
-        raise RemoteProtocolError("the provider sent JSON that is not an object: reconnect")
+    sent = parse_object(message)
     plain = ("_" not in message) if isinstance(message, str) else (b"_" not in message)
     return sent, sent if plain else _camel(sent)
 
@@ -52,32 +47,11 @@ def _camel(value: Any) -> Any:
     return {key: part if key in OPAQUE else _camel(part) for key, part in named.items()}
 
 
-def text(value: Any) -> str:
-    """The string."""
-    if type(value) is str:
-        return value
-    raise TypeError("not a string")
-
-
-def texts(value: Any) -> tuple[str, ...]:
-    """The strings of a list."""
-    if not isinstance(value, list):
-        raise TypeError("not a list")
-    return tuple(text(part) for part in value)
-
-
-def json_object(value: Any) -> dict[str, Any]:
-    """The JSON object."""
-    if isinstance(value, dict):
-        return value
-    raise TypeError("not an object")
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    """The JSON objects of a list."""
-    if not isinstance(value, list):
-        raise TypeError("not a list")
-    return [json_object(part) for part in value]
+def objects(value: Any) -> list[WireObject]:
+    """The list of JSON objects."""
+    if isinstance(value, list):
+        return [json_object(each) for each in value]
+    raise TypeError("not a list")
 
 
 def data(value: Any) -> bytes:
@@ -112,9 +86,7 @@ def usage(wire: Any) -> Usage | None:
     """
     if not isinstance(wire, dict):
         return None
-    given, made, cached = (
-        _by_modality(wire.get(f"{name}TokensDetails")) for name in ("prompt", "response", "cache")
-    )
+    given, made, cached = (_by_modality(wire.get(f"{name}TokensDetails")) for name in ("prompt", "response", "cache"))
     return Usage(
         input_tokens=_sum(wire, "promptTokenCount", "toolUsePromptTokenCount"),
         output_tokens=_sum(wire, "responseTokenCount", "thoughtsTokenCount"),

@@ -7,7 +7,6 @@ what it is known to lack raises `Unsupported` before anything is sent.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, NoReturn, TypeAlias
@@ -16,6 +15,7 @@ from ..audio.formats import PCM16_16K, PCM16_24K, AudioFormat
 from ..errors import LocalProtocolError, Unsupported
 from ..events import AppendText, CreateResponse
 from .base import SessionSettings, TurnDetection
+from .reading import encode_audio, merge
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -26,7 +26,6 @@ __all__ = [
     "content",
     "context_update",
     "detects_turns",
-    "encode",
     "function_response",
     "setup_object",
 ]
@@ -77,12 +76,12 @@ def setup_object(settings: SessionSettings) -> dict[str, Any]:
     for name, fragment in _FRAGMENTS.items():
         value = getattr(settings, name)
         if value is not None and value != ():
-            _merge(setup, _said(name, fragment, value))
+            merge(setup, _said(name, fragment, value))
     if settings.tools:
         setup["tools"] = _tools(settings.tools, settings.model)
     options = dict(settings.options)
     more_tools = options.pop("tools", ())
-    _merge(setup, options)
+    merge(setup, options)
     if more_tools:
         setup["tools"] = [*setup.get("tools", ()), *more_tools]
     return setup
@@ -91,6 +90,8 @@ def setup_object(settings: SessionSettings) -> dict[str, Any]:
 def _opening(settings: SessionSettings) -> dict[str, Any]:
     model = settings.model or DEFAULT_MODEL
     modality = _modality(settings.modalities, model)
+    if modality != "AUDIO" and settings.voice is not None:
+        raise Unsupported("google has no voice for a written answer: leave voice out")
     transcript: dict[str, Any] = {"outputAudioTranscription": {}} if modality == "AUDIO" else {}
     named = model if "/" in model else f"models/{model}"
     return {"model": named, "generationConfig": {"responseModalities": [modality]}, **transcript}
@@ -105,14 +106,6 @@ def _said(name: str, fragment: Fragment, value: Any) -> Mapping[str, Any]:
         raise LocalProtocolError(f"{name} cannot be this {kind}: see SessionSettings for its form") from error
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with `over` copied over it, object by object; lists and values are replaced."""
-    for key, value in over.items():
-        below = base.get(key)
-        base[key] = _merge(below if isinstance(below, dict) else {}, value) if isinstance(value, Mapping) else value
-    return base
-
-
 def detects_turns(setup: Mapping[str, Any]) -> bool:
     """Whether the service ends the user's turns under this setup."""
     listening = setup.get("realtimeInputConfig", {})
@@ -123,14 +116,6 @@ def detects_turns(setup: Mapping[str, Any]) -> bool:
 def audio_type(format: AudioFormat) -> str:
     """The MIME type of spoken input in this format."""
     return f"audio/pcm;rate={format.sample_rate}"
-
-
-def encode(message: Mapping[str, Any]) -> str:
-    """The message as a text frame; `LocalProtocolError` if it holds what JSON cannot."""
-    try:
-        return json.dumps(message, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LocalProtocolError(f"the message is not JSON ({error}): use plain dicts, lists, text, numbers") from error
 
 
 # ------------------------------------------------------------------------------------------------ written content
@@ -150,7 +135,7 @@ def content(event: AppendText) -> dict[str, Any]:
 def _blob(image: bytes) -> dict[str, str]:
     for magic, media_type in IMAGE_TYPES.items():
         if image.startswith(magic):
-            return {"mimeType": media_type, "data": b64encode(image).decode("ascii")}
+            return {"mimeType": media_type, "data": encode_audio(image)}
     raise LocalProtocolError("an image is neither PNG nor JPEG: convert it to one of these")
 
 
@@ -173,7 +158,7 @@ def function_response(call_id: str, name: str, output: str) -> dict[str, Any]:
 
 
 def context_update(changes: Mapping[str, Any], model: str | None) -> dict[str, Any]:
-    """The `contextUpdate` that says `changes`; an empty `tools` clears them. Raises `Unsupported` for other settings."""
+    """The `contextUpdate` that says `changes`; empty `tools` clear them. Raises `Unsupported` for other settings."""
     known = {f.name for f in fields(SessionSettings)}
     for name in changes:
         if name not in known:

@@ -68,8 +68,8 @@ class SessionCore:
     """One session with one provider. Every coroutine runs on the loop that ran `open`.
 
     Attributes are safe to read from any thread: `transcript`, `settings`, `where`, `closed`, `session_id` (ours),
-    `provider_session_id`, `sinks` (with its drop counts), and, in ms from the start of `open`, `connect_ms` (the
-    upgrade) and `created_ms` (the provider's first word).
+    `provider_session_id`, `sinks` (with its drop counts), `opened_at` (seconds on the session's clock) and, in ms from
+    then, `connect_ms` (the upgrade) and `created_ms` (the provider's first word).
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class SessionCore:
         self._codec = provider.codec(settings, ids=counting_ids())
         self._alarm = AlarmClock(self._codec, self._rung)
         self._clock = clock
-        self._opened_at = clock()
+        self.opened_at = clock()
         self._wire: Wire | None = None
         self._ready: asyncio.Future[None] | None = None
         self._asking = False
@@ -121,6 +121,7 @@ class SessionCore:
             self._codec,
             self.transcript,
             automatic=self._automatic_turns,
+            can_switch=provider.capabilities.can_change("turn_detection"),
             send=self._send,
             send_slowly=self._send_slowly,
             now_ms=self._now_ms,
@@ -140,13 +141,14 @@ class SessionCore:
 
         Raises `Unreachable`, `Unauthorized`, `UpstreamRefused` or `ConfigurationError`; nothing is left open then.
         """
-        self._opened_at = self._clock()
+        self.opened_at = self._clock()
         self._ready = asyncio.get_running_loop().create_future()
         socket = await dial(self.endpoint, self.provider, timeout_s=timeout_s)
         self.connect_ms = self._now_ms()
         self._wire = Wire(socket, take=self._take, over=self._over, codec=self._codec)
         self.transcript.gateway_log_id = self._wire.log_id
         try:
+            await asyncio.sleep(0)  # a greeting that came with the upgrade is read before anything is written
             self._codec.opening()
             self._wire.post(self._codec.messages_to_send())
             if self._codec.ready is None:
@@ -219,7 +221,8 @@ class SessionCore:
                         instructions=text if out_of_band and instructions is None else instructions,
                         modalities=tuple(modalities) if modalities else None,
                         out_of_band=out_of_band,
-                    )
+                    ),
+                    turn,
                 )
                 await self._turns.end_of(turn, silence_s=timeout_s)
                 await self._words_known(turn)
@@ -261,7 +264,7 @@ class SessionCore:
         await self._voice.commit()
         if self.transcript.current is not None:
             self.transcript.current.asked_ms = self._now_ms()
-        if respond:
+        if respond and not self._voice.answered_unasked:
             self._turns.respond(CreateResponse())
 
     async def interrupt(self, played_ms: float | None = None) -> None:
@@ -404,7 +407,7 @@ class SessionCore:
     # -------------------------------------------------------------------------------------------------- receiving side
 
     def _take(self, message: Message) -> None:
-        t_ms = self._turns.heard_ms = (self._clock() - self._opened_at) * 1000.0
+        t_ms = self._turns.heard_ms = (self._clock() - self.opened_at) * 1000.0
         codec = self._codec
         try:
             events: Sequence[AnyServerEvent] = codec.receive(message)
@@ -503,7 +506,7 @@ class SessionCore:
             self._turns.on_error(event)
 
     def _now_ms(self) -> float:
-        return (self._clock() - self._opened_at) * 1000.0
+        return (self._clock() - self.opened_at) * 1000.0
 
 
 _NO_REACTION: tuple[None, None] = (None, None)

@@ -52,7 +52,8 @@ async def dial(endpoint: Endpoint, provider: Provider, *, timeout_s: float) -> C
             logger=SILENT,
         )
     except (OSError, WebSocketException, ValueError) as error:
-        raise _explain(error, endpoint, timeout_s) from None
+        explained = _explain(error, endpoint, timeout_s)
+    raise explained  # out here it carries no context: that would hold the peer's answer as it was
 
 
 def _explain(error: Exception, endpoint: Endpoint, timeout_s: float) -> AigwError:

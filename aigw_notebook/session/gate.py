@@ -23,8 +23,9 @@ class ResponseGate:
             await self._freed.wait()
 
     def request(self) -> None:
-        """A response is asked for."""
-        self.state = "requested"
+        """A response is asked for; one that has begun by itself meanwhile is it."""
+        if self.state != "active":
+            self.state = "requested"
         self._freed.clear()
 
     def start(self, response_id: str | None) -> None:

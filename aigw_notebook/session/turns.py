@@ -72,6 +72,7 @@ class TurnDriver:
         self._cancel_on_start = False
         self._rounds = 0
         self._calls: dict[str, tuple[ToolCall, asyncio.Task[ToolFinished]]] = {}
+        self._answering_calls: asyncio.Task[None] | None = None
         self._waiters: dict[Turn, asyncio.Future[None]] = {}
         self._ended: asyncio.Queue[Turn | AigwError] = asyncio.Queue(MAX_UNCLAIMED_TURNS)
 
@@ -93,8 +94,10 @@ class TurnDriver:
         if current is None or current is self.answering:
             self.begin()
 
-    def respond(self, event: CreateResponse) -> None:
-        """Ask the model to answer."""
+    def respond(self, event: CreateResponse, turn: Turn | None = None) -> None:
+        """Ask the model to answer, unless `turn` is over: a provider may answer by itself what it hears."""
+        if turn is not None and turn.status != "running":
+            return
         self._create_id = self._send(event)
         self._cancel_on_start = False
         self.gate.request()
@@ -201,7 +204,8 @@ class TurnDriver:
             return
         if self._calls and event.status == "completed":
             self.answering = turn
-            self._tasks.spawn(self._answer_calls(turn), "aigw-answer-calls")
+            if self._answering_calls is None or self._answering_calls.done():
+                self._answering_calls = self._tasks.spawn(self._answer_calls(turn), "aigw-answer-calls")
         elif self._again:
             self._again = False
             self.respond(CreateResponse())
@@ -226,8 +230,10 @@ class TurnDriver:
     async def _answer_calls(self, turn: Turn) -> None:
         self._rounds += 1
         try:
-            for call, task in list(self._calls.values()):
+            while self._calls:
+                call, task = next(iter(self._calls.values()))
                 await asyncio.wait([task])
+                self._calls.pop(call.call_id, None)
                 if task.cancelled():
                     continue
                 finished = task.result()
@@ -235,7 +241,6 @@ class TurnDriver:
                 self._send(ToolResult(call_id=call.call_id, output=finished.output, name=call.name))
             if turn.status != "running":
                 return
-            self._calls.clear()
             self.heard_ms = self._now_ms()
             if self._rounds >= MAX_TOOL_ROUNDS:
                 sentence = (

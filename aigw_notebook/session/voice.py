@@ -17,8 +17,8 @@ class VoiceInput:
     """Sends the user's audio in the session's input format and writes it to the transcript.
 
     Where the provider ends the turns, only what it marked as speech is kept; where the caller does, everything is.
-    `automatic` gives the turn detection in force, None where the caller ends turns. `send` queues a client
-    event, `send_slowly` does so with back-pressure.
+    `automatic` gives the turn detection in force, None where the caller ends turns; `can_switch` says that a running
+    session can change it. `send` queues a client event, `send_slowly` does so with back-pressure.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class VoiceInput:
         transcript: Transcript,
         *,
         automatic: Callable[[], TurnDetection | None],
+        can_switch: bool,
         send: Callable[[ClientEvent], object],
         send_slowly: Callable[[ClientEvent], Awaitable[None]],
         now_ms: Callable[[], float],
@@ -34,6 +35,7 @@ class VoiceInput:
         self._codec = codec
         self._transcript = transcript
         self._automatic = automatic
+        self._can_switch = can_switch
         self._send = send
         self._send_slowly = send_slowly
         self._now_ms = now_ms
@@ -41,9 +43,14 @@ class VoiceInput:
         self._ring = AudioRing(codec.input_format)
         self._speech_ms: float | None = None
 
+    @property
+    def answered_unasked(self) -> bool:
+        """Whether the provider alone ends the user's turns, and answers each by itself."""
+        return self._automatic() is not None and not self._can_switch
+
     async def utterance(self, sound: Any, sample_rate: int | None) -> None:
         """Send one whole utterance and end it, whoever ends turns otherwise."""
-        automatic = self._automatic()
+        automatic = self._automatic() if self._can_switch else None
         if automatic is not None:
             self._send(SessionUpdate(changes={"turn_detection": TurnDetection(mode="manual")}))
         async for data in audio_chunks(sound, self._codec.input_format, sample_rate=sample_rate):
