@@ -44,10 +44,16 @@ clean: ## remove everything that was built, the environments too
 	@rm -rf $(VENV) $(BENCH_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# What a browser test cannot do without; installed where that needs nobody's password.
 chromium:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
-	  echo "The browser tests need Chromium: install it (Debian: apt-get install chromium), or run the others with 'make test-unit'." >&2; \
-	  exit 1; }
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing chromium (once) …"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	  else \
+	    echo "The browser tests need Chromium: install it (Debian: apt-get install chromium), or run the others with 'make test-unit'." >&2; \
+	    exit 1; \
+	  fi; }
 
 # make_venv(directory): a new environment from the first Python that is new enough.
 define make_venv

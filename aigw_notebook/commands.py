@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from .completion import Vocabulary
 from .display import Table, publish
 
 if TYPE_CHECKING:
     from .magics import AigwMagics
+    from .providers.base import Provider
 
-__all__ = ["COMMANDS", "Command", "unknown_command"]
+__all__ = ["COMMANDS", "Command", "unknown_command", "vocabulary"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +143,47 @@ COMMANDS: dict[str, Command] = {
     "reset": Command(_close, True, "The same as `close`."),
     "version": Command(_version, False, "Versions, for a bug report."),
 }
+
+
+# -------------------------------------------------------------------------------------------------- tab completion
+
+
+def vocabulary(magics: AigwMagics) -> Vocabulary:
+    """The words that tab completion offers in this notebook."""
+    from . import providers
+    from .magics import FORMATS, OPTIONS
+
+    def models(name: str) -> tuple[str, ...]:
+        return _known(magics, name, lambda provider: provider.models)
+
+    def voices(name: str) -> tuple[str, ...]:
+        return _known(magics, name, lambda provider: provider.capabilities.voices)
+
+    return Vocabulary(
+        commands=tuple(COMMANDS),
+        flags=tuple(name for names, _ in OPTIONS for name in names if name.startswith("--")),
+        providers=providers.names,
+        models=models,
+        sessions=magics.slots.names,
+        values={
+            "--model": models,
+            "-m": models,
+            "--voice": voices,
+            "--format": lambda name: FORMATS,
+            "-f": lambda name: FORMATS,
+            "--session": lambda name: magics.slots.names(),
+            "--tools": lambda name: _functions(magics.shell.user_ns),
+        },
+    )
+
+
+def _known(magics: AigwMagics, name: str, read: Callable[[Provider], tuple[str, ...]]) -> tuple[str, ...]:
+    from . import providers
+
+    name = name or magics.first_provider()
+    return read(providers.get(name)) if name in providers.names() else ()
+
+
+def _functions(namespace: dict[str, Any]) -> tuple[str, ...]:
+    functions = [name for name, value in list(namespace.items()) if isinstance(value, FunctionType)]
+    return tuple(name for name in functions if not name.startswith("_"))

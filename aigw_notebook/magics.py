@@ -192,12 +192,13 @@ class AigwMagics(Magics):
             options = self.aigw.parser.parse_args(words)
         except UsageError as error:
             raise ConfigurationError(f"{error}; %%aigw? lists the options") from None
-        name, _, model = (options.provider or self._default_provider()).partition(":")
+        name, _, model = (options.provider or self.first_provider()).partition(":")
         options.provider = name
         options.model = options.model or model or None
         return options
 
-    def _default_provider(self) -> str:
+    def first_provider(self) -> str:
+        """The provider of a cell that names none."""
         from . import providers
 
         return self.default_provider or providers.names()[0]
@@ -331,40 +332,6 @@ class AigwMagics(Magics):
             _report(error)
             return None
 
-    def words(self) -> Vocabulary:
-        """What tab completion knows."""
-        from . import providers
-        from .commands import COMMANDS
-
-        def known(read: Callable[[Any], tuple[str, ...]], name: str) -> tuple[str, ...]:
-            return read(providers.get(name or self._default_provider())) if name in ("", *providers.names()) else ()
-
-        def models(name: str) -> tuple[str, ...]:
-            return known(lambda provider: provider.models, name)
-
-        return Vocabulary(
-            commands=tuple(COMMANDS),
-            flags=tuple(
-                flag for action in self.aigw.parser._actions for flag in action.option_strings if len(flag) > 2
-            ),
-            providers=providers.names,
-            models=models,
-            sessions=self.slots.names,
-            values={
-                "--model": models,
-                "-m": models,
-                "--voice": lambda name: known(lambda provider: provider.capabilities.voices, name),
-                "--format": lambda name: FORMATS,
-                "-f": lambda name: FORMATS,
-                "--session": lambda name: self.slots.names(),
-                "--tools": lambda name: self._functions(),
-            },
-        )
-
-    def _functions(self) -> tuple[str, ...]:
-        items = list(self.shell.user_ns.items())
-        return tuple(name for name, value in items if not name.startswith("_") and type(value).__name__ == "function")
-
 
 def _report(error: Exception) -> None:
     _say(f"aigw: {error}")
@@ -479,7 +446,13 @@ def load_ipython_extension(shell: Any) -> None:
 def _add_matcher(shell: Any, magics: AigwMagics) -> Callable[..., Any] | None:
     if getattr(shell, "Completer", None) is None:
         return None
-    matcher = make_matcher(magics.words)
+
+    def words() -> Vocabulary:
+        from .commands import vocabulary
+
+        return vocabulary(magics)
+
+    matcher = make_matcher(words)
     shell.Completer.custom_matchers.append(matcher)
     return matcher
 

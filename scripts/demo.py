@@ -31,7 +31,9 @@ CELL_TIMEOUT_S = 120
 
 SLOTS = "get_ipython().magics_manager.registry['AigwMagics'].slots"
 ROWS = f"__import__('json').dumps([row for _, slot in {SLOTS} for row in slot.session.records])"
-VOICE = f"str(next(iter({SLOTS}))[1].session.turns[0].audio.save({{path!r}}))"
+VOICE = (
+    f"next((str(turn.audio.save({{path!r}})) for _, slot in {SLOTS} for turn in slot.session.turns if turn.audio), '')"
+)
 
 
 class Failed(Exception):
@@ -124,8 +126,11 @@ async def execute(notebook: Any, folder: Path) -> list[dict[str, Any]]:
     try:
         with TemporaryDirectory(prefix="aigw-") as sockets:
             client = make_client(notebook, folder, sockets)
-            async with client.async_setup_kernel(env=environment()):
-                return await run_cells(client, notebook, folder)
+            try:
+                async with client.async_setup_kernel(env=environment()):
+                    return await run_cells(client, notebook, folder)
+            finally:
+                await client.km.shutdown_kernel()
     except CellExecutionError as error:
         raise Failed(f"a cell failed: {error.ename}: {error.evalue}") from None
     except CellTimeoutError:
@@ -140,7 +145,8 @@ async def run_cells(client: Any, notebook: Any, folder: Path) -> list[dict[str, 
     for index, cell in others:
         await client.async_execute_cell(cell, index)
     rows = json.loads(await value_of(client, ROWS))
-    await value_of(client, VOICE.format(path=str(folder / "turn.wav")))
+    if not await value_of(client, VOICE.format(path=str(folder / "turn.wav"))):
+        raise Failed("no answer was spoken")
     await client.async_execute_cell(last[1], last[0])
     return list(rows)
 
@@ -257,6 +263,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

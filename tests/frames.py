@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any
 
 import pytest
@@ -68,6 +69,7 @@ class FrameTap:
         return noted
 
     def _noting_client(self, messages_to_send: Callable[..., list[Message]]) -> Callable[..., list[Message]]:
+        @wraps(messages_to_send)
         def noted(codec: Codec) -> list[Message]:
             messages = messages_to_send(codec)
             if type(codec).__module__.rpartition(".")[2] == JUDGED:

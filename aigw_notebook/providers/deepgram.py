@@ -64,8 +64,7 @@ def _speak_query(settings: SessionSettings) -> Mapping[str, Any]:
     model = settings.model or AURA
     family = "aura-2" if model.startswith("aura-2") else "aura"
     named = f"{family}-{settings.voice}-en" if settings.voice else model
-    format = format_query(settings.output_format or OUTPUT_FORMATS[0])
-    return query_of(settings, {"model": named, **format})
+    return query_of(settings, {"model": named, **format_query(settings.output_format or OUTPUT_FORMATS[0])})
 
 
 _SHARED: dict[str, Any] = {

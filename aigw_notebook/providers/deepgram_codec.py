@@ -1,12 +1,12 @@
 """Deepgram: what its three protocols share. JSON in text frames with a `type`, raw audio in binary ones.
 
-Wire facts: `docs/protocol/deepgram.md`. Everything is configured by the URL's query, so a session opens with no message.
+Wire facts: `docs/protocol/deepgram.md`. Everything is configured by the URL's query: a session opens without a message.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from ..audio.formats import ALAW_8K, PCM16_8K, PCM16_16K, PCM16_24K, PCM16_44K, PCM16_48K, ULAW_8K, AudioFormat
@@ -23,6 +23,7 @@ __all__ = [
     "Events",
     "ListeningCodec",
     "Query",
+    "cannot_change",
     "check_format",
     "format_query",
     "query_of",
@@ -175,6 +176,11 @@ class ListeningCodec(DeepgramCodec):
 def is_manual(turns: TurnDetection | None) -> bool:
     """Whether the caller ends the user's turns."""
     return turns is not None and turns.mode == "manual"
+
+
+def cannot_change(title: str, names: Collection[str]) -> Unsupported:
+    """What to raise for settings that are fixed by the URL."""
+    return Unsupported(f"{title} cannot change {', '.join(sorted(names))} of an open session: connect again")
 
 
 def check_format(title: str, wanted: AudioFormat | None, known: Sequence[AudioFormat]) -> AudioFormat:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from ..errors import LocalProtocolError, Unsupported
+from ..errors import LocalProtocolError
 from ..events import (
     AppendAudio,
     ClientEvent,
@@ -29,11 +29,12 @@ from ..events import (
 from . import reading as read
 from .base import Ids, SessionSettings, TurnDetection
 from .deepgram_codec import (
+    INPUT_FORMATS,
     OWN_SILENCE_MS,
     Events,
     ListeningCodec,
     Query,
-    check_format,
+    cannot_change,
     format_query,
     query_of,
     tuned,
@@ -167,9 +168,7 @@ class FluxCodec(ListeningCodec):
 
     def _say_update(self, event: SessionUpdate) -> None:
         if other := event.changes.keys() - {"turn_detection"}:
-            raise Unsupported(
-                f"{self.title} cannot change {', '.join(sorted(other))} of an open session: connect again"
-            )
+            raise cannot_change(self.title, other)
         if not self._set_turns(event.changes):
             return
         wanted = _thresholds(event.changes["turn_detection"])
@@ -210,5 +209,5 @@ def _timeout_ms(settings: SessionSettings) -> Any:
 
 def flux_query(settings: SessionSettings, model: str) -> Query:
     """The URL's parameters of a listen v2 connection; it knows none of v1's, and may refuse them."""
-    format = check_format(FluxCodec.title, settings.input_format, FluxCodec.formats)
-    return query_of(settings, {"model": model, **format_query(format), **_thresholds(settings.turn_detection)})
+    sound = format_query(settings.input_format or INPUT_FORMATS[0])
+    return query_of(settings, {"model": model, **sound, **_thresholds(settings.turn_detection)})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from ..errors import LocalProtocolError, Unsupported
+from ..errors import LocalProtocolError
 from ..events import (
     AppendAudio,
     ClientEvent,
@@ -30,11 +30,12 @@ from ..events import (
 from . import reading as read
 from .base import Ids, SessionSettings, TurnDetection
 from .deepgram_codec import (
+    INPUT_FORMATS,
     OWN_SILENCE_MS,
     Events,
     ListeningCodec,
     Query,
-    check_format,
+    cannot_change,
     format_query,
     query_of,
     tuned,
@@ -175,15 +176,12 @@ class ListenCodec(ListeningCodec):
             raise LocalProtocolError("there is nothing to transcribe: send audio and commit it first")
 
     def _say_update(self, event: SessionUpdate) -> None:
-        known = {"turn_detection", "options"}
-        if other := event.changes.keys() - known:
-            raise Unsupported(
-                f"{self.title} cannot change {', '.join(sorted(other))} of an open session: connect again"
-            )
+        if other := event.changes.keys() - {"turn_detection", "options"}:
+            raise cannot_change(self.title, other)
         message = _configuration(self.title, event.changes.get("options") or {})
         turns = event.changes.get("turn_detection")
         if isinstance(turns, TurnDetection) and turns.silence_duration_ms not in (None, self._silence_ms):
-            raise Unsupported(f"{self.title} cannot change silence_duration_ms of an open session: connect again")
+            raise cannot_change(self.title, {"silence_duration_ms"})
         self._set_turns(event.changes)
         if message:
             self._queue("Configure", **message)
@@ -200,7 +198,7 @@ class ListenCodec(ListeningCodec):
 def _configuration(title: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a `Configure` for changed options: `keyterm` and `numerals` can be changed, no others."""
     if other := options.keys() - {"keyterm", "numerals"}:
-        raise Unsupported(f"{title} cannot change {', '.join(sorted(other))} of an open session: connect again")
+        raise cannot_change(title, other)
     message: dict[str, Any] = {}
     if "keyterm" in options:
         terms = options["keyterm"]
@@ -216,7 +214,7 @@ def _silence_ms(settings: SessionSettings) -> int | None:
 
 def listen_query(settings: SessionSettings, model: str) -> Query:
     """The URL's parameters of a listen v1 connection."""
-    format = check_format(ListenCodec.title, settings.input_format, ListenCodec.formats)
+    sound = format_query(settings.input_format or INPUT_FORMATS[0])
     silence_ms = _silence_ms(settings)
     tuned_by = {} if silence_ms is None else {"endpointing": silence_ms}
-    return query_of(settings, {"model": model, **format_query(format), **DEFAULTS, **tuned_by})
+    return query_of(settings, {"model": model, **sound, **DEFAULTS, **tuned_by})

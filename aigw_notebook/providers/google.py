@@ -8,6 +8,7 @@ tool returned, so a `CreateResponse` after these says nothing on the wire.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -87,6 +88,7 @@ class GoogleCodec(Codec):
         self._turns: list[WireObject] = []
         self._results: list[WireObject] = []
         self._owed: dict[str, str] = {}  # calls without a result: id → name
+        self._taken_back: set[str] = set()  # calls that want no result any more
         self._asked: Literal["text", "tools", "voice"] | None = None  # what the next answer will answer
         self._answers_itself = False  # … without being asked to
         self._audio_sent = False
@@ -187,9 +189,7 @@ class GoogleCodec(Codec):
             return
         wanted = self._response_id is not None or bool(self._owed) or self._asked in ("text", "tools")
         if self._owed:
-            self._answers_itself = True  # who ran the tools may still ask for an answer: there is nothing to answer
-        self._owed.clear()
-        self._results.clear()
+            self._take_back(tuple(self._owed))
         if wanted:
             self._end("cancelled", "client_cancelled" if self._cancelled else "turn_detected")
         self._cut = True
@@ -200,7 +200,7 @@ class GoogleCodec(Codec):
         if str(said.get("interactionStatus")).upper() in MORE_FOLLOWS:
             self._usage_before, self._usage = self._usage_so_far(), None
         elif self._cut or (self._response_id is None and not self._is_awaited()):
-            self._cut = False
+            self._cut, self._usage = False, None
         else:
             reason = said.get("turnCompleteReason")
             self._end_for(reason if isinstance(reason, str) else None)
@@ -216,17 +216,12 @@ class GoogleCodec(Codec):
 
     def _on_tool_call(self, value: Any) -> None:
         calls = read.objects(json_object(value)["functionCalls"])
-        named = [(text(call["id"]), text(call["name"]), call.get("args") or {}) for call in calls]
+        named = [(text(call["id"]), text(call["name"]), json_object(call.get("args", {}))) for call in calls]
         self._begin()
-        for call_id, name, arguments in named:
+        for call_id, name, args in named:
             self._owed[call_id] = name
-            self._tell(
-                ToolCall,
-                call_id=call_id,
-                name=name,
-                arguments=encode(json_object(arguments)),
-                response_id=self._response_id,
-            )
+            arguments = json.dumps(args, separators=(",", ":"))
+            self._tell(ToolCall, call_id=call_id, name=name, arguments=arguments, response_id=self._response_id)
         self._end("completed")
 
     def _on_tool_cancellation(self, value: Any) -> None:
@@ -234,11 +229,15 @@ class GoogleCodec(Codec):
         if not ids:
             return
         self._begin()
-        for call_id in ids:
-            del self._owed[call_id]
+        self._take_back(ids)
+        self._tell(ToolCallCancelled, call_ids=ids)
+
+    def _take_back(self, call_ids: Sequence[str]) -> None:
+        """These calls want no result. Who runs the tools may still ask for an answer: there is nothing to answer."""
+        self._taken_back.update(call_ids)
+        self._owed = {call_id: name for call_id, name in self._owed.items() if call_id not in self._taken_back}
         self._results = [result for result in self._results if result["id"] in self._owed]
         self._answers_itself = True
-        self._tell(ToolCallCancelled, call_ids=ids)
 
     def _on_go_away(self, value: Any) -> None:
         self._tell(SessionExpiring, time_left_ms=read.duration_ms(json_object(value).get("timeLeft")))
@@ -260,7 +259,7 @@ class GoogleCodec(Codec):
         starts = name.upper().endswith(("START", "SOS"))
         (self._speech.started if starts else self._speech.stopped)(at_ms)
 
-    # ------------------------------------------------------------------------------- --------------- the answer
+    # -------------------------------------------------------------------------------------------- the answer
 
     def _place(self) -> dict[str, str | None]:
         return {"response_id": self._response_id, "item_id": self._item_id}
@@ -341,9 +340,11 @@ class GoogleCodec(Codec):
             self._queue(clientContent={"turnComplete": False})
 
     def _say_tool_result(self, event: ToolResult) -> None:
+        if event.call_id in self._taken_back:
+            return
         name = self._owed.pop(event.call_id, None)
         if name is None:
-            return  # the model has taken the call back
+            raise LocalProtocolError(f"no call {event.call_id!r} waits for a result: answer the calls that came")
         self._results.append(function_response(event.call_id, name, event.output))
         if not self._owed:
             self._flush_results()

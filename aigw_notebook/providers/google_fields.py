@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..audio.formats import AudioFormat
+from ..errors import ConfigurationError
 from ..events import Usage
 from .base import Message
 from .reading import WireObject, json_object, parse_object, text
@@ -27,7 +28,7 @@ OPAQUE = frozenset({"args"})
 
 _URL_SAFE = str.maketrans("-_", "+/")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)s")
-_RATE = re.compile(r"\brate=(\d+)")
+_RATE = re.compile(r"\brate=(\d{1,9})\b")
 _SNAKE = re.compile(r"_([a-z0-9])")
 
 
@@ -35,7 +36,10 @@ def parse(message: Message) -> tuple[WireObject, WireObject]:
     """The message as it was sent, and with all its names in camelCase. Raises `RemoteProtocolError`."""
     sent = parse_object(message)
     plain = ("_" not in message) if isinstance(message, str) else (b"_" not in message)
-    return sent, sent if plain else _camel(sent)
+    try:
+        return sent, sent if plain else _camel(sent)
+    except RecursionError:
+        return sent, sent
 
 
 def _camel(value: Any) -> Any:
@@ -65,12 +69,15 @@ def data(value: Any) -> bytes:
 
 
 def audio_format(mime_type: str) -> AudioFormat | None:
-    """The format that `audio/pcm;rate=…` names; None for what is no PCM."""
+    """The format that `audio/pcm;rate=…` names; None for what is no PCM, or none that can be played."""
     kind, _, parameters = mime_type.partition(";")
     if kind.strip().lower() != "audio/pcm":
         return None
     rate = _RATE.search(parameters)
-    return AudioFormat("pcm16", int(rate.group(1)) if rate else DEFAULT_RATE)
+    try:
+        return AudioFormat("pcm16", int(rate.group(1)) if rate else DEFAULT_RATE)
+    except ConfigurationError:
+        return None
 
 
 def duration_ms(value: Any) -> float | None:

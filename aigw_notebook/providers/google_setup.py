@@ -50,6 +50,9 @@ SPEAKING_MODELS = (
 WRITING_MODELS = ("gemini-3.5-transcribe-live",)
 """What begins like these answers in writing only."""
 
+UPDATING_MODEL = "gemini-3.8-live"
+"""What begins like this takes `contextUpdate`."""
+
 TALKS_ON = "gemini-3.8-live"
 """While a tool runs this model goes on speaking unless the tool is declared blocking; a turn then has no clear end."""
 
@@ -165,6 +168,8 @@ def context_update(changes: Mapping[str, Any], model: str | None) -> dict[str, A
             raise LocalProtocolError(f"there is no setting {name!r}: choose from {', '.join(UPDATABLE)}")
         if name not in UPDATABLE:
             raise Unsupported(f"google cannot change {name} in an open session: connect again with the other value")
+    if _name(model).startswith((*SPEAKING_MODELS, *WRITING_MODELS)) and not _name(model).startswith(UPDATING_MODEL):
+        raise Unsupported(f"{_name(model)} takes no changes in an open session: connect again with the other value")
     update: dict[str, Any] = {}
     if changes.get("instructions") is not None:
         update.update(_said("instructions", _instructions, changes["instructions"]))
@@ -176,8 +181,12 @@ def context_update(changes: Mapping[str, Any], model: str | None) -> dict[str, A
 # ------------------------------------------------------------------------------------------------------- settings
 
 
+def _name(model: str | None) -> str:
+    return (model or DEFAULT_MODEL).rpartition("/")[2]
+
+
 def _modality(wanted: Iterable[str] | None, model: str) -> str:
-    name = model.rpartition("/")[2]
+    name = _name(model)
     usual = "TEXT" if name.startswith(WRITING_MODELS) else "AUDIO"
     if wanted is None:
         return usual
@@ -233,7 +242,7 @@ def _transcription(wanted: bool | str | Mapping[str, Any]) -> dict[str, Any]:
 
 def _tools(declared: Iterable[Mapping[str, Any]], model: str | None) -> list[dict[str, Any]]:
     """One tool that holds all functions; none for no functions."""
-    blocking = {"behavior": "BLOCKING"} if (model or DEFAULT_MODEL).rpartition("/")[2] == TALKS_ON else {}
+    blocking = {"behavior": "BLOCKING"} if _name(model) == TALKS_ON else {}
     functions = [{**blocking, **_function(tool)} for tool in declared]
     return [{"functionDeclarations": functions}] if functions else []
 

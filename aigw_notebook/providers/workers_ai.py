@@ -1,7 +1,7 @@
-"""Workers AI's realtime models: Deepgram's nova-3, flux and aura, run by Cloudflare. The gateway token is the only key.
+"""Workers AI's realtime models: Deepgram's nova-3, flux and aura, run by Cloudflare. The gateway token is the one key.
 
-Wire facts: `docs/protocol/deepgram.md`. The messages are Deepgram's own; the model is in the URL's query, and a voice is
-a parameter of its own.
+Wire facts: `docs/protocol/deepgram.md`. The messages are Deepgram's own; the model is in the URL's query, and a voice
+is a parameter of its own.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def _flux_query(settings: SessionSettings) -> Query:
 def _aura_query(settings: SessionSettings) -> Mapping[str, Any]:
     """The format is named only when it is not the one that the socket gives by itself."""
     chosen = settings.output_format
-    format = {} if chosen in (None, OUTPUT_FORMATS[0]) else format_query(chosen or OUTPUT_FORMATS[0])
-    return query_of(settings, {"model": _model(settings, AURA), "speaker": settings.voice, **format})
+    sound = {} if chosen is None or chosen == OUTPUT_FORMATS[0] else format_query(chosen)
+    return query_of(settings, {"model": _model(settings, AURA), "speaker": settings.voice, **sound})
 
 
 _SHARED: dict[str, Any] = {

@@ -17,7 +17,6 @@ from ..endpoint import Endpoint, explain_close
 from ..errors import (
     AigwError,
     ConfigurationError,
-    RemoteProtocolError,
     SessionBusy,
     SessionEnded,
     TurnTimeout,
@@ -51,6 +50,7 @@ from ..turn import Turn, TurnStatus
 from .alarm import AlarmClock
 from .dial import dial
 from .needs import check_question, need
+from .reading import read, without_secrets
 from .sinks import Sink, Sinks
 from .toolrun import ToolRunner
 from .turns import TurnDriver
@@ -187,7 +187,7 @@ class SessionCore:
         sample_rate: int | None = None,
         image: Any = None,
         instructions: str | None = None,
-        modalities: Sequence[str] | None = None,
+        modalities: Sequence[str] | str | None = None,
         out_of_band: bool = False,
         timeout_s: float = 60.0,
     ) -> Turn:
@@ -219,7 +219,7 @@ class SessionCore:
                 self._turns.respond(
                     CreateResponse(
                         instructions=text if out_of_band and instructions is None else instructions,
-                        modalities=tuple(modalities) if modalities else None,
+                        modalities=(modalities,) if isinstance(modalities, str) else tuple(modalities or ()) or None,
                         out_of_band=out_of_band,
                     ),
                     turn,
@@ -408,12 +408,7 @@ class SessionCore:
 
     def _take(self, message: Message) -> None:
         t_ms = self._turns.heard_ms = (self._clock() - self.opened_at) * 1000.0
-        codec = self._codec
-        try:
-            events: Sequence[AnyServerEvent] = codec.receive(message)
-        except RemoteProtocolError as error:
-            events = (SessionError(message=str(error), code="malformed_message"),)
-        self._deliver(events, t_ms)
+        self._deliver(read(self._codec, message, self.endpoint.secrets), t_ms)
 
     def _rung(self) -> None:
         self._deliver(self._codec.ring(), self._now_ms())
@@ -447,14 +442,15 @@ class SessionCore:
         if self._ready is not None and not self._ready.done():
             self._ready.set_exception(self._ended or SessionEnded("this session was closed while it was being opened"))
             self._ready.exception()  # taken here, so that nobody need ask when `open` was cancelled
-        self._emit(SessionClosed(code=code, reason=reason))
+        self._emit(without_secrets(SessionClosed(code=code, reason=reason), self.endpoint.secrets))
         self._turns.lose(self._ended)
 
     def _explained(self, code: int, reason: str, *, ready: bool) -> AigwError:
         error = explain_close(code, reason, ready=ready, secrets=self.endpoint.secrets)
         if self._last_error is None:
             return error
-        return type(error)(f"{error} (the provider said: {self._last_error.message})", close_code=code, reason=reason)
+        words = f"{error} (the provider said: {self._last_error.message})"
+        return type(error)(words, close_code=code, reason=error.reason)
 
     def _reaction_table(self) -> Mapping[type, tuple[Callable[..., None] | None, Callable[..., None] | None]]:
         """What this session does on an event, before and after the transcript and the sinks have it."""

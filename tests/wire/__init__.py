@@ -82,7 +82,7 @@ _FIELDS: Mapping[str, Any] = {
     "limits": lambda value: tuple(events.RateLimit(**limit) for limit in value),
     "changes": _changes,
 }
-_TUPLES = {"modalities", "tools", "input", "call_ids"}
+_TUPLES = {"modalities", "tools", "input", "call_ids", "words", "start_ms", "end_ms"}
 
 
 def _field(name: str, value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Cartesia text to speech over a WebSocket, emulated: contexts of one socket, spoken by the local voice.
 
-Wire facts: `docs/protocol/cartesia.md`. What the service was never seen to do is guessed, in constants that say so, here
-and in the modules beside: `cartesia_request` (well-formed requests, errors) and `cartesia_context` (one answer). Speech
-to text is left out.
+Wire facts: `docs/protocol/cartesia.md`. What the service was never seen to do is guessed, in constants that say so,
+here and in the modules beside: `cartesia_request` (well-formed requests, errors) and `cartesia_context` (one answer).
+Speech to text is left out.
 """
 
 from __future__ import annotations

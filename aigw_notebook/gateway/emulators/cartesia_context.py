@@ -148,7 +148,7 @@ class Context:
 
 
 class _Times:
-    """The word and phoneme times of one stretch of text, as far as it has been spoken. A letter stands for a phoneme."""
+    """The word and phoneme times of one stretch of text, as far as it was spoken. A letter stands for a phoneme."""
 
     def __init__(self, words: str, request: Request) -> None:
         self._letters = Letters(words, speed=request.speed)

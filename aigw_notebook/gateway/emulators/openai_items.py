@@ -46,6 +46,7 @@ class Part:
         return self.format.duration_ms(len(self.audio)) if self.format else 0.0
 
     def wire(self, *, with_audio: bool = False) -> dict[str, Any]:
+        """The part as events show it; audio bytes only on request."""
         if self.kind in ("input_text", "output_text"):
             return {"type": self.kind, "text": self.text}
         if self.kind == "input_image":
@@ -95,6 +96,7 @@ class Conversation:
         return self.items[-1].id if self.items else None
 
     def get(self, item_id: str) -> Item | None:
+        """The item of that id; None when there is none, or no more."""
         return self._by_id.get(item_id)
 
     def add(self, item: Item, after: str | None = None) -> str | None:
@@ -110,9 +112,11 @@ class Conversation:
         return self.items[place - 1].id if place else None
 
     def remove(self, item_id: str) -> None:
+        """Take out the item of that id, which must be there."""
         self.items.remove(self._by_id.pop(item_id))
 
     def has_call(self, call_id: str) -> bool:
+        """Whether the model has made the call of that id."""
         return any(item.kind == "function_call" and item.call_id == call_id for item in self.items)
 
     def _place(self, after: str | None) -> int:

@@ -60,6 +60,12 @@ class Schedule:
         self._tasks.append(task)
         return task
 
+    def resume(self) -> None:
+        """Something has come that may be waited for: let every task that waits look, and run."""
+        for task in self._tasks:
+            task.go_on()
+        self.run()
+
     def run(self, rounds: int = 1) -> None:
         """Take the steps that are due, at most `rounds` of each task: the others stay due.
 

@@ -99,8 +99,9 @@ class Speech:
 
     def piece(self) -> Generator[float, None, bytes]:
         """Wait for the next piece of audio and for its time; it is empty at the end."""
-        if self._first_ms is not None and self._stage.pace.audio_speed:
-            yield self._first_ms + self.sent_ms / self._stage.pace.audio_speed
+        if self._first_ms is not None:
+            speed = self._stage.pace.audio_speed
+            yield self._first_ms + self.sent_ms / speed if speed else self._stage.clock()
         size = self.format.byte_count(self._stage.pace.audio_delta_ms)
         while not self._over and len(self._ready) <= size:
             yield WAIT
