@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
-from .errors import ConfigurationError
 from .events import AnyEvent, SessionClosed, Usage
 from .portal import awaitable, blocking, portal
 from .providers.base import SessionSettings
@@ -106,20 +105,8 @@ class Session(SessionFace):
     close = blocking(SessionCore.close)
 
     def events(self) -> Iterator[AnyEvent]:
-        """Every event from now on, until the session is closed; the caller's thread waits between them."""
-        source = self.core.events()
-
-        async def next_event() -> AnyEvent:
-            return await anext(source)
-
-        try:
-            while True:
-                event = portal().run(next_event())
-                yield event
-                if isinstance(event, SessionClosed):
-                    return
-        finally:
-            portal().run(_closed(source))
+        """Every event from this call on, until the session is closed; the caller's thread waits between them."""
+        return _waited_for(self.core.events())
 
     def __enter__(self) -> Session:
         return self
@@ -140,21 +127,9 @@ class AsyncSession(SessionFace):
     send = awaitable(SessionCore.send)
     close = awaitable(SessionCore.close)
 
-    async def events(self) -> AsyncIterator[AnyEvent]:
-        """Every event from now on, until the session is closed."""
-        source = self.core.events()
-
-        async def next_event() -> AnyEvent:
-            return await anext(source)
-
-        try:
-            while True:
-                event = await asyncio.wrap_future(portal().submit(next_event()))
-                yield event
-                if isinstance(event, SessionClosed):
-                    return
-        finally:
-            portal().submit(_closed(source))
+    def events(self) -> AsyncIterator[AnyEvent]:
+        """Every event from this call on, until the session is closed."""
+        return _awaited(self.core.events())
 
     async def __aenter__(self) -> AsyncSession:
         return self
@@ -163,8 +138,32 @@ class AsyncSession(SessionFace):
         await self.close()
 
 
-async def _closed(source: AsyncIterator[AnyEvent]) -> None:
-    close = getattr(source, "aclose", None)
-    if close is None:
-        raise ConfigurationError("events() must be an async generator")
-    await close()
+def _waited_for(source: AsyncIterator[AnyEvent]) -> Iterator[AnyEvent]:
+    try:
+        while True:
+            event = portal().run(_next(source))
+            yield event
+            if isinstance(event, SessionClosed):
+                return
+    finally:
+        portal().submit(_close(source))  # not waited for: a forgotten iterator is ended wherever it is collected
+
+
+async def _awaited(source: AsyncIterator[AnyEvent]) -> AsyncIterator[AnyEvent]:
+    try:
+        while True:
+            event = await asyncio.wrap_future(portal().submit(_next(source)))
+            yield event
+            if isinstance(event, SessionClosed):
+                return
+    finally:
+        portal().submit(_close(source))
+
+
+async def _next(source: AsyncIterator[AnyEvent]) -> AnyEvent:
+    return await anext(source)
+
+
+async def _close(source: AsyncIterator[AnyEvent]) -> None:
+    if isinstance(source, AsyncGenerator):
+        await source.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -60,6 +61,7 @@ class FrameTap:
         return "\n".join(faults[:SHOWN_FAULTS]) + more if faults else None
 
     def _noting_server(self, send: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(send)
         def noted(conversation: Any, output: Message | Close) -> Any:
             route = conversation._emulator.handshake.route
             if not isinstance(output, Close) and route.partition("/")[0] == JUDGED:
@@ -70,6 +72,7 @@ class FrameTap:
 
     def _noting_client(self, messages_to_send: Callable[..., list[Message]]) -> Callable[..., list[Message]]:
         @wraps(messages_to_send)
+        @functools.wraps(messages_to_send)
         def noted(codec: Codec) -> list[Message]:
             messages = messages_to_send(codec)
             if type(codec).__module__.rpartition(".")[2] == JUDGED:

@@ -31,6 +31,7 @@ ENTRY_POINT_GROUP = "aigw_notebook.providers"
 
 BUILT_IN = {
     "openai": "aigw_notebook.providers.openai",
+    "cartesia": "aigw_notebook.providers.cartesia",
 }
 
 _loaded: dict[str, Provider] = {}

@@ -45,8 +45,8 @@ class Sinks:
                 self.dropped += 1
                 self.remove(sink)
 
-    async def stream(self) -> AsyncIterator[AnyEvent]:
-        """Every event from now on, until the session is closed.
+    def stream(self) -> AsyncIterator[AnyEvent]:
+        """Every event from this call on, until the session is closed.
 
         A reader that falls `MAX_QUEUED_EVENTS` behind loses the oldest; `events_dropped` counts them.
         """
@@ -59,6 +59,9 @@ class Sinks:
             queue.put_nowait(event)
 
         self.add(put)
+        return self._taken_from(queue, put)
+
+    async def _taken_from(self, queue: asyncio.Queue[AnyEvent], put: Sink) -> AsyncIterator[AnyEvent]:
         try:
             while True:
                 event = await queue.get()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
 
 from ...audio.formats import PCM16_24K
 from ..engines.base import Reply, ToolRequest
@@ -69,7 +69,7 @@ class Answer:
     def _steps(self) -> Steps:
         while any(entry.unheard for entry in self._context):
             yield WAIT
-        reply: Any = yield from self._reply()
+        reply = yield from self._reply()
         if isinstance(reply, BaseException):
             self._failed(reply)
             return
@@ -77,14 +77,17 @@ class Answer:
             yield self._stage.clock() + self._stage.pace.first_token_ms
         if reply.text:
             yield from (self._written if self._setup.modality == "TEXT" else self._spoken)(reply.text)
-        if reply.tools:
+        if self._speech is not None and self._speech.error is not None:
+            self._failed(self._speech.error)
+        elif reply.tools:
             self._called(reply.tools)
         else:
             self._ended()
 
-    def _reply(self) -> Iterator[Any]:
+    def _reply(self) -> Generator[float, None, Reply | BaseException]:
         if not getattr(self._stage.engines.responder, "instant", False):
-            return (yield from waited_for(self._stage, self._ask))
+            found: Reply | BaseException = yield from waited_for(self._stage, self._ask)
+            return found
         try:
             return self._ask()
         except Exception as error:
@@ -126,9 +129,7 @@ class Answer:
             if data:
                 self._frames.audio(data)
             entry.audio_ms = speech.sent_ms
-        if speech.error is not None:
-            raise speech.error
-        self._tell(entry, pieces, float("inf"))
+        self._tell(entry, pieces, math.inf)
 
     def _tell(self, entry: Entry, pieces: list[str], chars: float) -> None:
         """Send the words that are due, in one piece."""

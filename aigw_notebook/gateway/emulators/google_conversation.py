@@ -20,14 +20,14 @@ IMAGE_TOKENS = 258  # a guess
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One thing said. `unheard`: its words are still being made out; `audio_ms`: it was spoken, and how long."""
+    """One thing said. `unheard` counts the sounds whose words are not known yet; `audio_ms`: it was spoken so long."""
 
     role: Literal["user", "assistant", "tool"]
     text: str = ""
     name: str | None = None
     images: int = 0
     audio_ms: float = 0.0
-    unheard: bool = False
+    unheard: int = 0
 
 
 def said(entries: Iterable[Entry]) -> list[Said]:

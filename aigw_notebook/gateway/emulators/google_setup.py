@@ -5,6 +5,7 @@ Close codes and texts are those its users report; where nobody has, the nearest 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,16 +29,18 @@ THINKING = "gemini-3.8-live-extended-thinking"
 NON_BLOCKING_MODELS = ("gemini-3.8-live",)
 """What begins like this speaks on while a tool runs, unless the tool is declared blocking."""
 
-VOICES = frozenset(
-    "Zephyr Puck Charon Kore Fenrir Leda Orus Aoede Callirrhoe Autonoe Enceladus Iapetus Umbriel Algieba Despina "
-    "Erinome Algenib Rasalgethi Laomedeia Achernar Alnilam Schedar Gacrux Pulcherrima Achird Zubenelgenubi "
-    "Vindemiatrix Sadachbia Sadaltager Sulafat".split()
-)
+VOICES = (
+    "Zephyr", "Puck", "Charon", "Kore", "Fenrir", "Leda", "Orus", "Aoede", "Callirrhoe", "Autonoe", "Enceladus",
+    "Iapetus", "Umbriel", "Algieba", "Despina", "Erinome", "Algenib", "Rasalgethi", "Laomedeia", "Achernar", "Alnilam",
+    "Schedar", "Gacrux", "Pulcherrima", "Achird", "Zubenelgenubi", "Vindemiatrix", "Sadachbia", "Sadaltager", "Sulafat",
+)  # fmt: skip
 DEFAULT_VOICE = "Zephyr"  # a guess
 
 GUESSED_PREFIX_MS = 300
 GUESSED_SILENCE_MS = {"END_SENSITIVITY_HIGH": 500, "END_SENSITIVITY_LOW": 800}
 GUESSED_THRESHOLD = {"START_SENSITIVITY_HIGH": 0.5, "START_SENSITIVITY_LOW": 0.75}
+
+_NAME = re.compile(r"[A-Za-z_][\w.:-]{0,127}", re.ASCII)
 
 _REFUSED_BY_MODEL: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "gemini-3.8-live": (("generationConfig", "enableAffectiveDialog"),),
@@ -127,7 +130,7 @@ def functions_of(tools: Iterable[JsonObject], model: str) -> list[Function]:
 
 
 def _function(function: JsonObject, model: str) -> Function:
-    if not function.get("name"):
+    if not _NAME.fullmatch(function.get("name") or ""):
         raise Refusal(1007, INVALID)
     usual = "NON_BLOCKING" if model.startswith(NON_BLOCKING_MODELS) else "BLOCKING"
     behavior = function.get("behavior", usual).upper()

@@ -18,8 +18,10 @@ MAX_REASON_BYTES = 123  # of a close frame; the service cuts its texts there
 MAX_NESTING = 100
 
 OPAQUE = frozenset(
-    ("args", "response", "properties", "labels", "parametersJsonSchema", "responseJsonSchema")
-    + ("default", "example", "defs", "enum")
+    {
+        *("args", "response", "properties", "labels", "parametersJsonSchema", "responseJsonSchema"),
+        *("default", "example", "defs", "enum"),
+    }
 )
 """What lies below these names is the user's own: its names are left as they are."""
 

@@ -68,7 +68,7 @@ def outline(frames: list[Frame]) -> dict[str, list[str]]:
         elif not steps or steps[-1] in MODELS:
             steps.append(f"content: {kind}")
         elif kind not in steps[-1].split():
-            steps[-1] += f" {kind}"
+            steps[-1] = " ".join(["content:", *sorted([*steps[-1].split()[1:], kind])])
     return found
 
 
