@@ -231,8 +231,8 @@ class Provider:
 
     `route` is the path below the gateway (`…/<account>/<gateway>/<route>`), `direct_url` the provider's own address.
     `query` turns settings into the URL's parameters (model, agent …; a sequence is a parameter given several times),
-    `tail` into what follows the address, with its slash. `emulator` is the module of its emulator. `variants` are the same provider's other protocols; each has the
-    same name and `serves` the models for which it is taken.
+    `tail` into what follows the address, with its slash. `emulator` is the module of its emulator. `variants` are the
+    same provider's other protocols; each has the same name and `serves` the models for which it is taken.
     """
 
     name: str

@@ -27,7 +27,7 @@ from ..events import (
     SpeechStopped,
 )
 from . import reading as read
-from .base import Ids, SessionSettings, TurnDetection
+from .base import Alarm, Ids, SessionSettings, TurnDetection
 from .deepgram_codec import (
     INPUT_FORMATS,
     OWN_SILENCE_MS,
@@ -47,6 +47,9 @@ __all__ = ["FluxCodec", "flux_query"]
 TIMEOUT_MS = 5_000
 TIMEOUT_RANGE = (500, 60_000)
 THRESHOLD_RANGE = (0.5, 1.0)
+SILENT_MS = 5_000.0
+"""A provider that has said nothing for so long after a commit has nothing more to say."""
+
 TAIL_MS = 1_000.0
 """Silence beyond the time-out; and how far into it the provider must be for "no turn is open" to hold."""
 
@@ -66,6 +69,7 @@ class FluxCodec(ListeningCodec):
         self._item_id: str | None = None
         self._spoken = False
         self._turn_is_open = False
+        self._heard = ""
         self._texts: list[str] = []
         self._committed_s: float | None = None
 
@@ -89,13 +93,15 @@ class FluxCodec(ListeningCodec):
         return [SessionOpened(raw=message, session_id=read.text(message["request_id"]))]
 
     def _on_turn_info(self, message: WireObject) -> Events:
+        if self._committed_s is not None:
+            self.alarm = Alarm(SILENT_MS)
         return TURNS[message["event"]](self, message)
 
     def _on_speech(self, message: WireObject) -> Events:
         text = read.text(message["transcript"])
         events: list[Any] = []
         if text or message["event"] == "StartOfTurn":
-            self._turn_is_open = True
+            self._turn_is_open, self._heard = True, text
             events += self._begin(message)
         if text:
             words = " ".join([*self._texts, text])
@@ -106,7 +112,7 @@ class FluxCodec(ListeningCodec):
         text = read.text(message["transcript"])
         events = list(self._begin(message))
         self._texts += [text] if text else []
-        self._turn_is_open = False
+        self._heard, self._turn_is_open = "", False
         if self._committed_s is not None:
             if read.number(message["audio_window_end"]) >= self._committed_s:
                 return [*events, *self._end(message)]
@@ -130,11 +136,21 @@ class FluxCodec(ListeningCodec):
         at_ms = self._heard_ms(message["audio_window_start"])
         return [SpeechStarted(raw=message, at_ms=at_ms, item_id=self._item_id)] if self._spoken else []
 
-    def _end(self, message: WireObject) -> list[Any]:
+    def ring(self) -> Events:
+        """Nothing more came for what was committed: what was heard last was all."""
+        self.alarm = None
+        if self._committed_s is None:
+            return []
+        self._texts += [self._heard] if self._heard else []
+        return self._end(None)
+
+    def _end(self, message: WireObject | None) -> list[Any]:
         item_id, text = self._item_id or self.ids("turn_"), " ".join(self._texts)
-        response_id, at_ms = self.ids("resp_"), self._heard_ms(message["audio_window_end"])
+        end_s = self._sent_ms / 1000 if message is None else message["audio_window_end"]
+        response_id, at_ms = self.ids("resp_"), self._heard_ms(end_s)
         stopped = [SpeechStopped(raw=message, at_ms=at_ms, item_id=item_id)] if self._spoken else []
         self._item_id, self._spoken, self._texts, self._committed_s = None, False, [], None
+        self._heard, self._turn_is_open, self.alarm = "", False, None
         return [
             *stopped,
             InputCommitted(raw=message, item_id=item_id),
@@ -159,6 +175,7 @@ class FluxCodec(ListeningCodec):
 
     def _say_commit(self, event: CommitAudio) -> None:
         self._committed_s = self._sent_ms / 1000
+        self.alarm = Alarm(SILENT_MS)
         self._say_silence(self._timeout_ms + TAIL_MS)
 
     def _say_create(self, event: CreateResponse) -> None:

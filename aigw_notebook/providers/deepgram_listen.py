@@ -1,8 +1,8 @@
 """Deepgram listen v1 (nova): a stream of audio in, interim and final words out.
 
 Wire facts: `docs/protocol/deepgram.md`. The provider writes an utterance as several finals; `speech_final` closes it.
-What ends a `commit` is the answer to `Finalize`, or a final that reaches the end of the audio: when nothing is pending
-the provider may answer nothing at all.
+What ends a `commit` is the answer to `Finalize`, or a final that reaches the end of the audio. When little is pending
+the provider may answer nothing at all, so silence of its own ends a commit too.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..events import (
     SpeechStopped,
 )
 from . import reading as read
-from .base import Ids, SessionSettings, TurnDetection
+from .base import Alarm, Ids, SessionSettings, TurnDetection
 from .deepgram_codec import (
     INPUT_FORMATS,
     OWN_SILENCE_MS,
@@ -53,6 +53,9 @@ DEFAULTS = {
     "smart_format": True,
     "punctuate": True,
 }
+SILENT_MS = 4_000.0
+"""A provider that has said nothing for so long after `Finalize` has nothing more to say."""
+
 COVERED_MS = 30.0
 """A final that ends so near to the end of the audio has heard all of it."""
 
@@ -97,6 +100,8 @@ class ListenCodec(ListeningCodec):
             words = " ".join([*self._finals, text])
             self._finals += [text] if final else []
             events.append(InputTranscript(raw=message, text=words, item_id=self._item_id, cumulative=True))
+        if self._committed_ms is not None:
+            self.alarm = Alarm(SILENT_MS)
         if self._is_over(message, final, end_ms):
             events += self._end(message, end_ms)
         return events
@@ -137,12 +142,18 @@ class ListenCodec(ListeningCodec):
         self._item_id, self._spoken = self.ids("utt_"), automatic
         return [SpeechStarted(raw=message, at_ms=at_ms, item_id=self._item_id)] if automatic else []
 
-    def _end(self, message: WireObject, at_ms: float) -> list[Any]:
+    def ring(self) -> Events:
+        """Nothing more came for what was committed: that was all."""
+        self.alarm = None
+        return [] if self._committed_ms is None else self._end(None, self._committed_ms)
+
+    def _end(self, message: WireObject | None, at_ms: float) -> list[Any]:
         """The end of an utterance, or of all that was committed."""
         item_id, text = self._item_id or self.ids("utt_"), " ".join(self._finals)
         response_id = self.ids("resp_")
         stopped = [SpeechStopped(raw=message, at_ms=at_ms, item_id=item_id)] if self._spoken else []
         self._item_id, self._spoken, self._finals, self._committed_ms = None, False, [], None
+        self.alarm = None
         return [
             *stopped,
             InputCommitted(raw=message, item_id=item_id),
@@ -168,6 +179,7 @@ class ListenCodec(ListeningCodec):
 
     def _say_commit(self, event: CommitAudio) -> None:
         self._committed_ms = self._heard_ms(self._sent_ms / 1000)
+        self.alarm = Alarm(SILENT_MS)
         self._queue("Finalize")
 
     def _say_create(self, event: CreateResponse) -> None:

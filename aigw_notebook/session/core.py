@@ -13,14 +13,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..endpoint import Endpoint, explain_close
+from ..endpoint import Endpoint
 from ..errors import (
     AigwError,
     ConfigurationError,
     SessionBusy,
-    SessionEnded,
     TurnTimeout,
-    UpstreamRefused,
 )
 from ..events import (
     AnyEvent,
@@ -49,6 +47,7 @@ from ..transcript import Transcript
 from ..turn import Turn, TurnStatus
 from .alarm import AlarmClock
 from .dial import dial
+from .lifetime import Lifetime
 from .needs import check_question, need
 from .reading import read, without_secrets
 from .sinks import Sink, Sinks
@@ -103,12 +102,10 @@ class SessionCore:
         self._clock = clock
         self.opened_at = clock()
         self._wire: Wire | None = None
-        self._ready: asyncio.Future[None] | None = None
         self._asking = False
         self._closing = False
         self._heard_words = asyncio.Event()
-        self._ended: AigwError | None = None
-        self._last_error: SessionError | None = None
+        self._life = Lifetime(endpoint)
         self._turns = TurnDriver(
             self.transcript,
             ToolRunner({tool.name: tool for tool in tools}, timeout_s=tool_timeout_s),
@@ -142,7 +139,7 @@ class SessionCore:
         Raises `Unreachable`, `Unauthorized`, `UpstreamRefused` or `ConfigurationError`; nothing is left open then.
         """
         self.opened_at = self._clock()
-        self._ready = asyncio.get_running_loop().create_future()
+        self._life.begin()
         socket = await dial(self.endpoint, self.provider, timeout_s=timeout_s)
         self.connect_ms = self._now_ms()
         self._wire = Wire(socket, take=self._take, over=self._over, codec=self._codec)
@@ -152,15 +149,8 @@ class SessionCore:
             self._codec.opening()
             self._wire.post(self._codec.messages_to_send())
             if self._codec.ready is None:
-                self._ready.set_result(None)
-            async with asyncio.timeout(timeout_s):
-                await self._ready
-        except TimeoutError:
-            await self.close()
-            raise UpstreamRefused(
-                f"connected to {self.endpoint.safe}, but the provider did not get ready within {timeout_s:g} s; "
-                "check the model and the key, or give a longer timeout_s"
-            ) from None
+                self._life.be_ready()
+            await self._life.until_ready(timeout_s)
         except BaseException:
             await self.close()
             raise
@@ -226,7 +216,7 @@ class SessionCore:
                 )
                 await self._turns.end_of(turn, silence_s=timeout_s)
                 await self._words_known(turn)
-                self._raise_if_lost(turn)
+                self._life.raise_if_lost(turn)
                 return turn
             except BaseException as error:
                 raise self._given_up(turn, error) from None
@@ -243,7 +233,7 @@ class SessionCore:
             turn = await self._turns.next_end(timeout_s=timeout_s)
         except TimeoutError:
             raise TurnTimeout(f"no turn ended for {timeout_s:g} s; was anything said, and committed?") from None
-        self._raise_if_lost(turn)
+        self._life.raise_if_lost(turn)
         await self._words_known(turn)
         return turn
 
@@ -331,10 +321,8 @@ class SessionCore:
     # --------------------------------------------------------------------------------------------------- sending side
 
     def _check_open(self) -> None:
-        if self._ended is not None:
-            raise _again(self._ended)
-        if self._closing or self.closed or self._wire is None:
-            raise SessionEnded("this session is closed; open a new one with connect()")
+        is_open = not self._closing and not self.closed and self._wire is not None
+        self._life.check(is_open=is_open)
 
     def _automatic_turns(self) -> TurnDetection | None:
         """The turn detection in force, where the provider ends the user's turns; None where the caller does."""
@@ -371,12 +359,6 @@ class SessionCore:
                 await self._heard_words.wait()
         except TimeoutError:
             return
-
-    def _raise_if_lost(self, turn: Turn) -> None:
-        if turn.status == "lost" and self._ended is not None:
-            error = _again(self._ended)
-            error.turn = turn
-            raise error
 
     def _given_up(self, turn: Turn, error: BaseException) -> BaseException:
         """End the turn that `error` broke off; gives what to raise, with the partial turn in it."""
@@ -434,23 +416,11 @@ class SessionCore:
         self.sinks.hand(event)
 
     def _over(self, code: int, reason: str) -> None:
-        ready = self._ready is not None and self._ready.done()
-        if not self._closing:
-            self._ended = self._explained(code, reason, ready=ready)
         self.closed = True
         self._alarm.stop()
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_exception(self._ended or SessionEnded("this session was closed while it was being opened"))
-            self._ready.exception()  # taken here, so that nobody need ask when `open` was cancelled
+        self._life.end(code, reason, wanted=self._closing)
         self._emit(without_secrets(SessionClosed(code=code, reason=reason), self.endpoint.secrets))
-        self._turns.lose(self._ended)
-
-    def _explained(self, code: int, reason: str, *, ready: bool) -> AigwError:
-        error = explain_close(code, reason, ready=ready, secrets=self.endpoint.secrets)
-        if self._last_error is None:
-            return error
-        words = f"{error} (the provider said: {self._last_error.message})"
-        return type(error)(words, close_code=code, reason=error.reason)
+        self._turns.lose(self._life.ended)
 
     def _reaction_table(self) -> Mapping[type, tuple[Callable[..., None] | None, Callable[..., None] | None]]:
         """What this session does on an event, before and after the transcript and the sinks have it."""
@@ -468,7 +438,7 @@ class SessionCore:
             SessionError: (None, self._on_error),
         }
         ready = self._codec.ready or SessionOpened
-        table[ready] = (table.get(ready, _NO_REACTION)[0], self._on_ready)
+        table[ready] = (table.get(ready, _NO_REACTION)[0], self._life.be_ready)
         return table
 
     def _on_opened(self, event: SessionOpened) -> None:
@@ -477,10 +447,6 @@ class SessionCore:
         if event.model is not None:
             self.settings = replace(self.settings, model=event.model)
             self.transcript.model = event.model
-
-    def _on_ready(self, event: AnyServerEvent) -> None:
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_result(None)
 
     def _on_speech_started(self, event: SpeechStarted) -> None:
         self._heard_words.clear()
@@ -492,13 +458,7 @@ class SessionCore:
             self._heard_words.set()
 
     def _on_error(self, event: SessionError) -> None:
-        if event.benign:
-            self._turns.on_error(event)
-            return
-        self._last_error = event
-        if self._ready is not None and not self._ready.done() and event.client_event_id is not None:
-            self._ready.set_exception(ConfigurationError(f"the provider refused the settings: {event.message}"))
-        else:
+        if event.benign or not self._life.complain(event):
             self._turns.on_error(event)
 
     def _now_ms(self) -> float:
@@ -506,10 +466,3 @@ class SessionCore:
 
 
 _NO_REACTION: tuple[None, None] = (None, None)
-
-
-def _again(error: AigwError) -> AigwError:
-    """The same error once more, without the traceback and the turn of the first."""
-    fresh = type(error)(*error.args)
-    fresh.__dict__.update({name: value for name, value in vars(error).items() if name != "turn"})
-    return fresh

@@ -143,9 +143,7 @@ def test_a_cancelled_context_of_which_nothing_is_heard_ends_when_the_alarm_rings
     codec.send(CancelResponse())
     assert sent(codec) == [{"context_id": "ctx_000000001", "cancel": True}]
     assert codec.alarm is not None and codec.alarm.after_ms == 2_000
-    assert codec.ring()[-1] == ResponseDone(
-        response_id="ctx_000000001", status="cancelled", reason="client_cancelled"
-    )
+    assert codec.ring()[-1] == ResponseDone(response_id="ctx_000000001", status="cancelled", reason="client_cancelled")
     assert codec.alarm is None and codec.ring() == []
 
 

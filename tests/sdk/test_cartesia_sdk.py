@@ -16,7 +16,12 @@ from aigw_notebook.gateway.engines.tones import ToneListener
 from aigw_notebook.gateway.local import LocalGateway
 from tests.sdk.calling import on_a_loop
 
-pytestmark = pytest.mark.sdk
+pytestmark = [
+    pytest.mark.sdk,
+    pytest.mark.filterwarnings(
+        "ignore:connect.. must be used as a context manager:DeprecationWarning"
+    ),  # the SDK's use
+]
 
 VOICE = {"mode": "id", "id": "any-voice"}
 RAW: Any = {"container": "raw", "encoding": "pcm_s16le", "sample_rate": 16_000}
@@ -82,7 +87,9 @@ def test_the_defaults_of_the_sdk(gateway: LocalGateway) -> None:
         context.no_more_inputs()
         events = strict(list(context.receive()))
     assert events[-1].type == "done"
-    assert sum(len(event.audio) for event in events if event.type == "chunk") == pytest.approx(6 * 65 * 44.1 * 4, rel=0.01)
+    assert sum(len(event.audio) for event in events if event.type == "chunk") == pytest.approx(
+        6 * 65 * 44.1 * 4, rel=0.01
+    )
 
 
 def test_the_older_way_of_one_request(gateway: LocalGateway) -> None:

@@ -128,7 +128,8 @@ def test_times_go_on_over_the_inputs_of_a_context() -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
 @pytest.mark.parametrize(
-    ("wire", "encoding"), [("pcm_s16le", "pcm16"), ("pcm_f32le", "float32"), ("pcm_mulaw", "ulaw"), ("pcm_alaw", "alaw")]
+    ("wire", "encoding"),
+    [("pcm_s16le", "pcm16"), ("pcm_f32le", "float32"), ("pcm_mulaw", "ulaw"), ("pcm_alaw", "alaw")],
 )
 def test_every_format(wire: str, encoding: Any, rate: int) -> None:
     client = player()
