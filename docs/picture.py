@@ -18,7 +18,7 @@ CELLS = [
     "%load_ext aigw_notebook",
     "%%aigw openai\nWhat is the capital of Portugal, and why should I visit?",
     "turn = _\nturn.latency, turn.audio",
-    'records = %aigw records\nrecords[["turn", "role", "kind", "text", "audio_ms", "first_audio_ms", "output_audio_tokens"]]',
+    'records = %aigw records\nrecords[["turn", "role", "kind", "text", "audio_ms", "output_audio_tokens"]]',
     "%%aigw openai\nTell me a story.",
 ]
 DONE = """(count) => [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")]

@@ -80,7 +80,12 @@ LATE = {"numpy", "pandas", "polars", "pyarrow"}
 
 NO_NOTEBOOK_BELOW = 5
 
-PROVIDER_NAMED: dict[str, str] = {}
+PROVIDER_NAMED: dict[str, str] = {
+    "aigw_notebook/tools/declaration.py": "a style of docstrings has the name of a provider",
+    "aigw_notebook/tools/docstrings.py": "a style of docstrings has the name of a provider",
+    "aigw_notebook/providers/workers_ai.py": "its models and their protocols are another provider's",
+    "aigw_notebook/gateway/emulators/workers_ai.py": "its models and their protocols are another provider's",
+}
 """Path of a shared module that names a provider → why it must."""
 
 
@@ -200,13 +205,17 @@ def test_loading_the_extension_brings_neither_sockets_nor_widgets() -> None:
 # ---------------------------------------------------------------------------------------------- provider names
 
 
+def module_of(provider: str) -> str:
+    return provider.replace("-", "_")
+
+
 def own_files(provider: str) -> re.Pattern[str]:
     """The places where a provider may be named: its codec, its emulator, and files that begin with their name."""
-    return re.compile(rf"aigw_notebook/(providers|gateway/emulators)/{provider}(_\w+)?(\.py|/.*)")
+    return re.compile(rf"aigw_notebook/(providers|gateway/emulators)/{module_of(provider)}(_\w+)?(\.py|/.*)")
 
 
 def registry_line(provider: str) -> str:
-    return f'"{provider}": "aigw_notebook.providers.{provider}",'
+    return f'"{provider}": "aigw_notebook.providers.{module_of(provider)}",'
 
 
 @pytest.mark.parametrize("provider", sorted(providers.BUILT_IN))

@@ -138,7 +138,8 @@ def test_the_model_may_follow_the_provider(run: Run, shell: InteractiveShell) ->
 
 
 @pytest.mark.parametrize(
-    ("form", "starts"), [("json", "\\{"), ("text", "Four, five."), ("records", "session_id"), ("audio", r"\d+\.\d s of audio")]
+    ("form", "starts"),
+    [("json", "\\{"), ("text", "Four, five."), ("records", "session_id"), ("audio", r"\d+\.\d s of audio")],
 )
 def test_a_finished_turn_is_shown_in_the_form_asked_for(run: Run, form: str, starts: str) -> None:
     out = run(f"%%aigw openai -f {form}\nCount from 4 to 5")[1]

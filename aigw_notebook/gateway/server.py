@@ -165,10 +165,21 @@ class GatewayServer:
     async def _admit(self, connection: GatewayConnection, request: Request) -> Response | None:
         """The answer that refuses a request, or None when the upgrade may go on."""
         asked = ClientRequest.parse(request.path, request.headers.raw_items())
-        response = _plain_answer(asked) if not asked.is_upgrade else await self._lead(connection, asked)
+        response = await (self._lead(connection, asked) if asked.is_upgrade else self._answer(asked))
         if response is not None and response.status_code >= 400 and asked.is_upgrade:
             self.counters.refused += 1
         return response
+
+    async def _answer(self, asked: ClientRequest) -> Response | None:
+        """The answer to a plain request; None: the library says that a WebSocket is served here (426)."""
+        refusal = self._refusal(asked)
+        if not asked.gateway or refusal is not None:
+            return _plain_answer(asked)
+        destination = await self._destination(asked.route)
+        if destination is None or destination.emulator is None:
+            return None
+        answer = destination.emulator.answer(_handshake(asked, destination), _base_url(asked))
+        return None if answer is None else _response(answer.status, JSON, answer.body)
 
     async def _lead(self, connection: GatewayConnection, asked: ClientRequest) -> Response | None:
         refusal = self._refusal(asked)
@@ -307,6 +318,12 @@ def _upstream_id(upstream: ClientConnection | None, name: str) -> str | None:
     if upstream is None or upstream.response is None:
         return None
     return upstream.response.headers.get(name)
+
+
+def _base_url(asked: ClientRequest) -> str:
+    """The gateway as the client addressed it."""
+    host = next(iter(asked.values("host")), "127.0.0.1")
+    return f"ws://{host}{asked.path.removesuffix(asked.raw_route).rstrip('/')}"
 
 
 def _plain_answer(asked: ClientRequest) -> Response | None:

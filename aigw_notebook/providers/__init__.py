@@ -31,7 +31,12 @@ ENTRY_POINT_GROUP = "aigw_notebook.providers"
 
 BUILT_IN = {
     "openai": "aigw_notebook.providers.openai",
+    "google": "aigw_notebook.providers.google",
     "cartesia": "aigw_notebook.providers.cartesia",
+    "elevenlabs": "aigw_notebook.providers.elevenlabs",
+    "deepgram": "aigw_notebook.providers.deepgram",
+    "workers-ai": "aigw_notebook.providers.workers_ai",
+    "fal": "aigw_notebook.providers.fal",
 }
 
 _loaded: dict[str, Provider] = {}

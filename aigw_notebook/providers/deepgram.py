@@ -31,10 +31,11 @@ LISTEN_CAN = Capabilities(
     manual_turns=True,
     transcription=True,
     live_update=True,
+    live_settings=("turn_detection", "options"),
 )
 """What one that only writes down speech can do; a live update changes who ends the turns, and the key terms."""
 
-FLUX_CAN = replace(LISTEN_CAN, semantic_turns=True)
+FLUX_CAN = replace(LISTEN_CAN, semantic_turns=True, live_settings=("turn_detection",))
 
 SPEAK_CAN = Capabilities(
     audio_in=False,

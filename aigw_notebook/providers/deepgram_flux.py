@@ -69,7 +69,7 @@ class FluxCodec(ListeningCodec):
         self._item_id: str | None = None
         self._spoken = False
         self._turn_is_open = False
-        self._heard = ""
+        self._heard = self._told = ""
         self._texts: list[str] = []
         self._committed_s: float | None = None
 
@@ -103,8 +103,9 @@ class FluxCodec(ListeningCodec):
         if text or message["event"] == "StartOfTurn":
             self._turn_is_open, self._heard = True, text
             events += self._begin(message)
-        if text:
-            words = " ".join([*self._texts, text])
+        words = " ".join([*self._texts, text])
+        if text and words != self._told:  # an update comes every 250 ms, whether or not there is a new word
+            self._told = words
             events.append(InputTranscript(raw=message, text=words, item_id=self._item_id, cumulative=True))
         return [*events, *self._end_if_all_heard(message)]
 
@@ -150,7 +151,7 @@ class FluxCodec(ListeningCodec):
         response_id, at_ms = self.ids("resp_"), self._heard_ms(end_s)
         stopped = [SpeechStopped(raw=message, at_ms=at_ms, item_id=item_id)] if self._spoken else []
         self._item_id, self._spoken, self._texts, self._committed_s = None, False, [], None
-        self._heard, self._turn_is_open, self.alarm = "", False, None
+        self._heard, self._told, self._turn_is_open, self.alarm = "", "", False, None
         return [
             *stopped,
             InputCommitted(raw=message, item_id=item_id),

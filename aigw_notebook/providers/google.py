@@ -95,6 +95,7 @@ class GoogleCodec(Codec):
         self._active = False  # between activityStart and activityEnd
         self._cancelled = False
         self._cut = False  # the turnComplete after an interruption is still to come
+        self._replaced = False  # the calls that a new question cut short: their interruption is nobody's answer
         self._response_id: str | None = None
         self._item_id: str | None = None
         self._speech = UserSpeech(self._tell, ids, automatic=self._automatic)
@@ -187,10 +188,11 @@ class GoogleCodec(Codec):
     def _on_interrupted(self, said: WireObject) -> None:
         if not said["interrupted"]:
             return
-        wanted = self._response_id is not None or bool(self._owed) or self._asked in ("text", "tools")
         if self._owed:
+            self._begin(answers=False)
             self._take_back(tuple(self._owed))
-        if wanted:
+        unanswered = self._asked in ("text", "tools") and not self._replaced
+        if self._response_id is not None or unanswered:
             self._end("cancelled", "client_cancelled" if self._cancelled else "turn_detected")
         self._cut = True
 
@@ -228,7 +230,7 @@ class GoogleCodec(Codec):
         ids = tuple(call_id for call_id in texts(json_object(value)["ids"]) if call_id in self._owed)
         if not ids:
             return
-        self._begin()
+        self._begin(answers=False)
         self._take_back(ids)
         self._tell(ToolCallCancelled, call_ids=ids)
 
@@ -268,15 +270,22 @@ class GoogleCodec(Codec):
         """Whether the service has something to answer."""
         return self._asked is not None or self._speech.unanswered
 
-    def _begin(self) -> None:
-        """An answer begins, unless one is under way."""
+    def _begin(self, *, answers: bool = True) -> None:
+        """An answer begins, unless one is under way. One that `answers` nothing leaves the question as it is."""
         if self._response_id is not None:
             return
-        if self._asked == "voice" or (self._asked is None and self._audio_sent and self._automatic):
-            self._speech.answered()
-        self._asked, self._audio_sent, self._cut = None, False, False
+        if answers:
+            self._take_question()
+        self._replaced = False
         self._response_id, self._item_id = self.ids("resp_"), self.ids("item_")
         self._tell(ResponseStarted, response_id=self._response_id)
+
+    def _take_question(self) -> None:
+        """What was asked has its answer; where nothing was asked in writing, what was said aloud."""
+        if self._asked == "voice" or (self._asked is None and self._audio_sent and self._automatic):
+            self._audio_sent = False
+            self._speech.answered()
+        self._asked, self._cut = None, False
 
     def _end(self, status: ResponseStatus, reason: str | None = None, **error: str | None) -> None:
         """The answer is over; one that brought nothing has begun now."""
@@ -329,10 +338,17 @@ class GoogleCodec(Codec):
             raise
         self._flush_results()
         if self._turns or not self._answers_itself:
+            self._replace_calls()
             turns = {"turns": self._turns} if self._turns else {}
             self._queue(clientContent={**turns, "turnComplete": True})
             self._turns, self._asked = [], "text"
         self._answers_itself = False
+
+    def _replace_calls(self) -> None:
+        """A written question cuts short what still waits for results."""
+        if self._owed:
+            self._take_back(tuple(self._owed))
+            self._replaced = True
 
     def _say_cancel(self, event: CancelResponse) -> None:
         if self._response_id is not None:

@@ -154,6 +154,11 @@ class AudioRing:
         self._data = bytearray()
         self._dropped = 0
 
+    @property
+    def length_ms(self) -> float:
+        """How much was ever sent."""
+        return self.format.duration_ms(self._dropped + len(self._data))
+
     def append(self, data: bytes) -> None:
         """Add what was just sent; beyond the limit the oldest is let go."""
         self._data += data

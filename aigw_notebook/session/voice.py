@@ -42,6 +42,7 @@ class VoiceInput:
         self._convert = StreamConverter(codec.input_format)
         self._ring = AudioRing(codec.input_format)
         self._speech_ms: float | None = None
+        self._kept_ms = 0.0
 
     @property
     def answered_unasked(self) -> bool:
@@ -50,6 +51,7 @@ class VoiceInput:
 
     async def utterance(self, sound: Any, sample_rate: int | None) -> None:
         """Send one whole utterance and end it, whoever ends turns otherwise."""
+        self._follow_format()
         automatic = self._automatic() if self._can_switch else None
         if automatic is not None:
             self._send(SessionUpdate(changes={"turn_detection": TurnDetection(mode="manual")}))
@@ -61,6 +63,7 @@ class VoiceInput:
 
     async def chunk(self, chunk: Any, sample_rate: int | None) -> None:
         """Send one chunk of a running microphone."""
+        self._follow_format()
         data = self._convert(chunk, sample_rate)
         if self._automatic() is None:
             await self._keep_and_send(data)
@@ -81,11 +84,20 @@ class VoiceInput:
         """Keep the audio that the provider took for speech."""
         if self._speech_ms is None or event.at_ms is None:
             return
-        data = self._ring.between(self._speech_ms, event.at_ms)
+        data = self._ring.between(max(self._speech_ms, self._kept_ms), event.at_ms)
         if data:
             self._transcript.user_audio(data, self._codec.input_format, self._now_ms())
 
+    def _follow_format(self) -> None:
+        """Begin anew when the session's input format is another than it was: some providers tell theirs late."""
+        if self._ring.format != self._codec.input_format:
+            self._convert = StreamConverter(self._codec.input_format)
+            self._ring = AudioRing(self._codec.input_format)
+            self._kept_ms = 0.0
+
     async def _keep_and_send(self, data: bytes) -> None:
         if data:
+            self._ring.append(data)  # the provider's times count all that it was sent
+            self._kept_ms = self._ring.length_ms
             self._transcript.user_audio(data, self._codec.input_format, self._now_ms())
             await self._send_slowly(AppendAudio(data=data))

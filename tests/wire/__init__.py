@@ -25,6 +25,7 @@ class Line:
 
     dir: Literal["<", ">"]
     message: Any = None
+    messages: list[Any] | None = None
     text: str | None = None
     binary: str | None = None
     events: list[dict[str, Any]] | None = None
@@ -32,6 +33,12 @@ class Line:
     settings: dict[str, Any] | None = None
     handshake: dict[str, Any] | None = None
     close: dict[str, Any] | None = None
+    alarm: bool = False
+
+    @property
+    def said(self) -> list[Any]:
+        """The messages of a line, in order; none for an event that says nothing by itself."""
+        return self.messages or ([] if self.message is None else [self.message])
 
     @property
     def frame(self) -> str | bytes | None:

@@ -15,7 +15,7 @@ from typing import ClassVar, TypeAlias
 from ...providers.base import Ids, Message
 from ..engines.base import Engines
 
-__all__ = ["Close", "Emulator", "Handshake", "Job", "Output", "Pace", "Refused"]
+__all__ = ["Answer", "Close", "Emulator", "Handshake", "Job", "Output", "Pace", "Refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,14 @@ class Refused:
 
     status: int
     body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The provider's answer to a plain HTTP request: status and JSON body."""
+
+    status: int
+    body: bytes = field(repr=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +116,14 @@ class Emulator(ABC):
     @classmethod
     def refuse(cls, handshake: Handshake) -> Refused | None:
         """Why the provider would not upgrade this connection; None when it would."""
+        return None
+
+    @classmethod
+    def answer(cls, handshake: Handshake, base_url: str) -> Answer | None:
+        """The answer to a plain GET of this route; None where only a WebSocket is served.
+
+        `base_url` is the gateway as the client addressed it, `ws://…/v1/<account>/<gateway>`.
+        """
         return None
 
     @property

@@ -28,7 +28,7 @@ SERVICES: Mapping[str, type[Emulator]] = {
 class DeepgramEmulator(Emulator):
     """One connection; the service behind it is chosen when the client knocks."""
 
-    routes: ClassVar[tuple[str, ...]] = tuple(SERVICES)
+    routes: ClassVar[tuple[str, ...]] = ("deepgram", *SERVICES)
 
     def __init__(
         self,
@@ -52,8 +52,8 @@ class DeepgramEmulator(Emulator):
     def refuse(cls, handshake: Handshake) -> Refused | None:
         """Why there would be no upgrade."""
         service = cls.service_of(handshake)
-        if service is None or not handshake.query.get("model", "x"):
-            return refused("no such model")
+        if service is None:
+            return refused("there is no such path", status=404, code="NOT_FOUND")
         return service.refuse(handshake)
 
     @property

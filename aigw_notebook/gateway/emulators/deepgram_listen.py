@@ -31,6 +31,9 @@ __all__ = ["ListenEmulator"]
 
 IDLE_MS = 10_000.0
 DEFAULT_ENDPOINTING_MS = 10
+LEAST_PAUSE_MS = 200
+"""A shorter `endpointing` is taken as this: loudness alone cannot tell a shorter pause from a gap within a word."""
+
 UNMARKED_PAUSE_MS = 500
 """With `endpointing=false` a pause of this length still makes a final, without `speech_final`."""
 
@@ -66,7 +69,9 @@ class ListenEmulator(Listening):
         self._vad_events = _flag(query.get("vad_events"))
         self._endpointing_ms = _pause_ms(query.get("endpointing"))
         self._utterance_end_ms = _number(query.get("utterance_end_ms")) if self._interims else None
-        self._pause_ms = UNMARKED_PAUSE_MS if self._endpointing_ms is None else self._endpointing_ms
+        self._pause_ms = (
+            UNMARKED_PAUSE_MS if self._endpointing_ms is None else max(LEAST_PAUSE_MS, self._endpointing_ms)
+        )
         self._segment_ms = 0.0
         self._speech_ms: float | None = None
         self._interim_ms = 0.0

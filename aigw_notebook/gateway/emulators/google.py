@@ -129,7 +129,7 @@ class GoogleEmulator(Emulator):
             kind = check_client_message(parsed)
             if (kind == "setup") != (self._setup is None):
                 raise Refusal(1007, INVALID)
-            _HANDLERS[kind](self, parsed[kind] or {})
+            _HANDLERS[kind](self, parsed[kind])
         except Refusal as refusal:
             self._end(refusal.code, refusal.reason)
         self._schedule.run()
@@ -238,7 +238,7 @@ class GoogleEmulator(Emulator):
 
     def _on_realtime_input(self, given: JsonObject) -> None:
         for name, value in given.items():
-            if value not in (None, False, ""):
+            if value not in (False, ""):
                 _REALTIME[name](self, value)
 
     def _on_audio(self, blob: JsonObject) -> None:
@@ -315,6 +315,10 @@ class GoogleEmulator(Emulator):
             failed=lambda error: self._end(1011, FAILED),
         )
 
+    def _remember(self, answer: Answer) -> None:
+        """Put what was said where it was begun: what came in meanwhile follows it."""
+        self._entries[answer.at : answer.at] = answer.entries
+
     def _answer_ended(self) -> None:
         self._frames.send(serverContent={"generationComplete": True})
         self._complete()
@@ -323,7 +327,7 @@ class GoogleEmulator(Emulator):
         """End the answer with `turnComplete`, and begin the one that waits."""
         answer, self._answer = self._answer, None
         assert answer is not None
-        self._entries += answer.entries
+        self._remember(answer)
         more = "IN_PROGRESS" if self._calls else "IDLE"
         status = {"interactionStatus": more} if self._session.thinks_on else {}
         self._frames.send(serverContent={"turnComplete": True, **status}, usageMetadata=answer.usage() or None)
@@ -346,7 +350,7 @@ class GoogleEmulator(Emulator):
         if any(function.blocking for function in self._calls.values()):
             self._frames.send(toolCall={"functionCalls": calls}, usageMetadata=answer.usage() or None)
             self._awaits_results = True
-            self._entries += answer.entries
+            self._remember(answer)
             self._answer = None
         else:
             self._frames.send(toolCall={"functionCalls": calls})

@@ -29,7 +29,7 @@ _PIECES = re.compile(r"\s*\S+|\s+$")
 class Answer:
     """An answer in the making. The schedule drives it until it calls `ended`, `called` (tools) or `failed`.
 
-    What it has said so far is in `entries`, from the conversation's point of view.
+    What it has said so far is in `entries`; it belongs into the conversation at index `at`.
     """
 
     def __init__(
@@ -48,6 +48,7 @@ class Answer:
         self._frames = frames
         self._setup = setup
         self._context = list(context)
+        self.at = len(self._context)
         self._ended = ended
         self._called = called
         self._failed = failed

@@ -116,7 +116,7 @@ def check_client_message(message: JsonObject) -> str:
 
 
 def _check(value: Any, shape: Shape, path: str) -> None:
-    if shape is None or value is None:
+    if shape is None:
         return
     if isinstance(shape, Mapping):
         _check_object(value, shape, path)

@@ -38,7 +38,7 @@ class Refusal(Exception):
 
 
 def parse_client_frame(message: Message) -> JsonObject:
-    """The message in a frame, text or binary, with every name in camelCase. Raises `Refusal`."""
+    """The message in a frame, text or binary, with every name in camelCase and no null. Raises `Refusal`."""
     try:
         parsed = _camel(json.loads(message, parse_constant=_refuse_constant), MAX_NESTING)
     except (ValueError, RecursionError):
@@ -55,7 +55,7 @@ def _camel(value: Any, depth: int) -> Any:
         return [_camel(part, depth - 1) for part in value]
     if not isinstance(value, dict):
         return value
-    named = {_camel_name(key): part for key, part in value.items()}
+    named = {_camel_name(key): part for key, part in value.items() if part is not None}
     return {key: part if key in OPAQUE else _camel(part, depth - 1) for key, part in named.items()}
 
 

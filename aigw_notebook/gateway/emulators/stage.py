@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -61,14 +62,19 @@ class Stage:
         return job
 
 
-def waited_for(stage: Stage, work: Callable[[], Any]) -> Generator[float, None, Any]:
-    """The result of `work()`, made in a worker thread, or the exception it raised, returned as a value."""
+def waited_for(
+    stage: Stage, work: Callable[[], Any], begun: Callable[[Job], None] = lambda job: None
+) -> Generator[float, None, Any]:
+    """The result of `work()`, made in a worker thread, or the exception it raised, returned as a value.
+
+    `begun` gets the job, so that its owner can cancel it.
+    """
     found: list[Any] = []
 
     def results() -> Iterator[Any]:
         yield work()
 
-    stage.start_job(results, found.append, lambda error: found.append(error) if error is not None else None)
+    begun(stage.start_job(results, found.append, lambda error: found.append(error) if error is not None else None))
     while not found:
         yield WAIT
     return found[0]
@@ -138,6 +144,18 @@ class Letters:
         end = len(self.text) if last else min(len(self.text), int(sent_ms / self.char_ms))
         self._told = max(first, end)
         return first, self._told
+
+    def piece(self, speech: Speech, before_ms: float) -> tuple[list[str], list[int], list[int]]:
+        """The letters that begin in the piece that `speech` just gave; when, from its start; how long each lasts.
+
+        `before_ms` is the length of all pieces before.
+        """
+        first, known_ms = self._told, speech.sent_ms if speech.last else math.inf
+        begun = len(self.text) if speech.last else min(len(self.text), math.ceil(speech.sent_ms / self.char_ms))
+        self._told = end = max(first, begun)
+        spans = [self.span_ms(at, at + 1, known_ms) for at in range(first, end)]
+        begins = [max(0, round(start - before_ms)) for start, _ in spans]
+        return list(self.text[first:end]), begins, [round(stop - start) for start, stop in spans]
 
     def span_ms(self, first: int, end: int, sent_ms: float) -> tuple[float, float]:
         """When the letters from `first` to before `end` are spoken, none of them after `sent_ms`."""

@@ -11,6 +11,7 @@ from typing import Any
 from aigw_notebook.gateway.emulators.base import Close, Handshake, Job, Output, Pace
 from aigw_notebook.gateway.emulators.google import GoogleEmulator, Saved
 from aigw_notebook.gateway.engines import Engines, default_engines
+from aigw_notebook.gateway.engines.base import Reply
 from aigw_notebook.gateway.engines.tones import ToneListener, ToneVoice
 from aigw_notebook.providers.base import counting_ids
 from tests.sdk_google import check_server_frame
@@ -179,3 +180,43 @@ def understood(pcm16: bytes, rate: int = 24_000) -> str:
 
 def letters(text: str) -> str:
     return "".join(letter for letter in text.lower() if letter.isalnum())
+
+
+def started(setup: dict[str, Any] | None = None, **options: Any) -> Client:
+    """A client whose setup was taken."""
+    client = Client(setup or {}, **options)
+    assert client.kinds() == ["setupComplete"]
+    return client
+
+
+def heard(client: Client) -> list[dict[str, Any]]:
+    client.settle()
+    return client.take()
+
+
+def kinds(messages: list[dict[str, Any]]) -> list[str]:
+    """The kinds in order, words and sound as one."""
+    found: list[str] = []
+    for kind in map(kind_of, messages):
+        kind = "answer" if kind in ("audio", "outputTranscription", "text") else kind
+        found += [kind] if found[-1:] != [kind] else []
+    return found
+
+
+def engines(replies: list[Reply] | None = None, **named: Any) -> Engines:
+    """The usual engines, the responder scripted, others replaced by name."""
+
+    class Scripted:
+        instant = False
+
+        def answer(self, conversation: Any, **options: Any) -> Reply:
+            if not replies:
+                raise ValueError("secret words")
+            return replies.pop(0)
+
+    usual = default_engines()
+    return Engines(
+        responder=named.get("responder", Scripted()),
+        voice=named.get("voice", usual.voice),
+        listener=named.get("listener", usual.listener),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -80,7 +81,7 @@ def keys(frames: list[Frame]) -> dict[str, set[str]]:
 def test_a_flow_is_answered_with_the_same_messages_in_the_same_order(name: str) -> None:
     lines = flow("cartesia", name)
     client = player(pace=IN_REAL_TIME, handshake=lines[0].handshake, **OPTIONS.get(name, {}))
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in pairwise(lines):
         if line.dir == ">" and before.dir == "<":
             client.wait(300)
         if line.dir == ">" and line.frame is not None:
@@ -134,10 +135,10 @@ def test_times_go_on_over_the_inputs_of_a_context() -> None:
 def test_every_format(wire: str, encoding: Any, rate: int) -> None:
     client = player()
     ask(client, "Hello.", output_format={"container": "raw", "encoding": wire, "sample_rate": rate})
-    data, format = sound(client.frames), AudioFormat(encoding, rate)
-    assert len(data) % format.bytes_per_sample == 0
-    assert format.duration_ms(data) == pytest.approx(390, abs=2)
-    loud = max(abs(s) for s in memoryview(convert(data, format, AudioFormat("pcm16", rate))).cast("h"))
+    data, asked_for = sound(client.frames), AudioFormat(encoding, rate)
+    assert len(data) % asked_for.bytes_per_sample == 0
+    assert asked_for.duration_ms(data) == pytest.approx(390, abs=2)
+    loud = max(abs(s) for s in memoryview(convert(data, asked_for, AudioFormat("pcm16", rate))).cast("h"))
     assert loud > 3_000
 
 
