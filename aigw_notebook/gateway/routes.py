@@ -43,7 +43,7 @@ class RouteTable:
         found = self._upstreams.find(route, provider)
         if found is not None:
             return Destination(provider=provider, upstream=found[0], matched=found[1])
-        return self._emulated(route, provider)
+        return None if self._upstreams.all_live else self._emulated(route, provider)
 
     def describe(self) -> list[dict[str, Any]]:
         """One dict a route: `route`, `provider`, `behind` (emulator, relay, live or nothing) and `to`; no secrets."""
@@ -58,6 +58,9 @@ class RouteTable:
         name = provider.name if provider else None
         if found is None and provider is None:
             return {"route": route, "provider": None, "behind": "nothing", "to": "no provider has this route"}
+        if found is None and self._upstreams.all_live:
+            to = "its service has no address of its own: relay this route to a gateway's URL"
+            return {"route": route, "provider": name, "behind": "nothing", "to": to}
         if found is None:
             to = "this machine: an emulator answers, not the provider's model"
             return {"route": route, "provider": name, "behind": "emulator", "to": to}

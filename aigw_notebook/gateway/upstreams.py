@@ -100,13 +100,15 @@ class Upstreams:
         if key is not None:
             upstream = self.by_route[key] or (provider and live(provider))
             return (upstream, key) if upstream else None
-        if self.all_live and provider is not None:
+        if self.all_live and provider is not None and provider.direct_url:
             return live(provider), provider.route
         return None
 
 
 def live(provider: Provider) -> Upstream:
-    """The provider's own address, with its pings."""
+    """The provider's own address, with its pings. Raises `ConfigurationError` where there is none."""
+    if not provider.direct_url:
+        raise ConfigurationError(f"{provider.title} can be reached through a gateway only: relay it to a gateway's URL")
     return Upstream(
         url=provider.direct_url,
         ping_interval_s=provider.ping_interval_s,

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from aigw_notebook import providers
+from aigw_notebook.errors import ConfigurationError
 from aigw_notebook.gateway.routes import RouteTable
 from aigw_notebook.gateway.upstreams import Upstreams
 
@@ -83,3 +85,14 @@ def test_describe_of_another_gateway_is_one_row(echo: Any) -> None:
 def test_describe_lists_relayed_routes_no_provider_has(echo: Any) -> None:
     rows = RouteTable(Upstreams.of({"own": "ws://h/x"})).describe()
     assert {"route": "own", "provider": None, "behind": "relay", "to": "ws://h/x"} in rows
+
+
+def test_a_live_gateway_emulates_nobody(echo: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider that can be reached through a gateway only has no service of its own to be live."""
+    monkeypatch.setitem(providers._loaded, "echo", replace(providers.get("echo"), direct_url=""))
+    table = RouteTable(Upstreams.of("live"))
+    assert table.find("echo") is None
+    (row,) = [row for row in table.describe() if row["route"] == "echo"]
+    assert row["behind"] == "nothing" and "gateway" in row["to"]
+    with pytest.raises(ConfigurationError, match="gateway"):
+        RouteTable(Upstreams.of({"echo": "live"})).find("echo")

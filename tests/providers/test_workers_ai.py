@@ -261,3 +261,8 @@ def test_the_formats_told_are_those_that_are_taken(provider: Provider) -> None:
     if can.input_formats:
         with pytest.raises(Unsupported, match="pcm16 16000 Hz"):
             provider.codec(SessionSettings(input_format=ALAW_8K), ids=str)
+
+
+@pytest.mark.parametrize("name", [LISTENING[0], LISTENING[1]])
+def test_the_gateway_token_may_travel_as_a_subprotocol(connect: Callable[..., Session], name: str) -> None:
+    assert connect(name, auth="subprotocol").ask(audio=spoken("hello")).text == "hello"
