@@ -23,6 +23,23 @@ if TYPE_CHECKING:
     from .connection import connect as connect
     from .connection import embedded_gateway as embedded_gateway
     from .endpoint import Gateway as Gateway
+    from .errors import AigwError as AigwError
+    from .errors import ConfigurationError as ConfigurationError
+    from .errors import GatewayError as GatewayError
+    from .errors import LocalProtocolError as LocalProtocolError
+    from .errors import MissingExtra as MissingExtra
+    from .errors import MissingKey as MissingKey
+    from .errors import ProtocolError as ProtocolError
+    from .errors import RemoteProtocolError as RemoteProtocolError
+    from .errors import SessionBusy as SessionBusy
+    from .errors import SessionEnded as SessionEnded
+    from .errors import ToolError as ToolError
+    from .errors import TurnTimeout as TurnTimeout
+    from .errors import Unauthorized as Unauthorized
+    from .errors import UnknownProvider as UnknownProvider
+    from .errors import Unreachable as Unreachable
+    from .errors import Unsupported as Unsupported
+    from .errors import UpstreamRefused as UpstreamRefused
     from .faces import AsyncSession as AsyncSession
     from .faces import Session as Session
     from .gateway.local import LocalGateway as LocalGateway
@@ -37,28 +54,49 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 _HOMES = {
+    "AigwError": "errors",
     "AsyncSession": "faces",
     "AudioFormat": "audio.formats",
     "Clip": "audio.clip",
+    "ConfigurationError": "errors",
     "Connection": "connection",
     "Gateway": "endpoint",
+    "GatewayError": "errors",
     "LocalGateway": "gateway.local",
+    "LocalProtocolError": "errors",
+    "MissingExtra": "errors",
+    "MissingKey": "errors",
+    "ProtocolError": "errors",
+    "RemoteProtocolError": "errors",
     "Session": "faces",
+    "SessionBusy": "errors",
+    "SessionEnded": "errors",
     "SessionSettings": "providers.base",
     "Tool": "tools",
+    "ToolError": "errors",
     "Transcript": "transcript",
     "Turn": "turn",
     "TurnDetection": "providers.base",
+    "TurnTimeout": "errors",
+    "Unauthorized": "errors",
+    "UnknownProvider": "errors",
+    "Unreachable": "errors",
+    "Unsupported": "errors",
+    "UpstreamRefused": "errors",
     "connect": "connection",
     "embedded_gateway": "connection",
     "nest": "portal",
     "tool": "tools",
 }
 
-__all__ = [*sorted(_HOMES), "__version__", "load_ipython_extension", "unload_ipython_extension"]
+_MODULES = ("errors", "events")
+
+__all__ = [*sorted(_HOMES), *_MODULES, "__version__", "load_ipython_extension", "unload_ipython_extension"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name in _HOMES:
         value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
         globals()[name] = value
@@ -67,7 +105,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -67,7 +67,9 @@ class Connection:
     async def _open(self) -> SessionCore:
         core = self._make_core()
         await core.open(timeout_s=self._timeout_s)
-        portal().at_close(core.close)
+        here = portal()
+        here.at_close(core.close)
+        core.on_over = lambda: here.forget(core.close)
         return core
 
     def _say(self, core: SessionCore) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from .errors import ConfigurationError, LocalProtocolError
 
-__all__ = ["Portal", "awaitable", "blocking", "nest", "portal"]
+__all__ = ["Portal", "awaitable", "blocking", "nest", "portal", "ticking"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -117,6 +117,21 @@ async def _announced(coroutine: Coroutine[Any, Any, R], ended: threading.Event) 
         ended.set()
 
 
+async def ticking(future: Future[R]) -> R:
+    """The result of `future`, awaited on any loop; cancelling the wait cancels it.
+
+    It wakes every `TICK_S`: a kernel's Interrupt reaches a cell only when the kernel's loop turns.
+    """
+    waiting = asyncio.wrap_future(future)
+    try:
+        while not waiting.done():
+            await asyncio.wait([waiting], timeout=TICK_S)
+    except asyncio.CancelledError:
+        waiting.cancel()
+        raise
+    return waiting.result()
+
+
 _lock = threading.Lock()
 _portal: Portal | None = None
 
@@ -160,7 +175,7 @@ def awaitable(
 
     @functools.wraps(method)
     async def call(self: Face[C], /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return await asyncio.wrap_future(portal().submit(method(self.core, *args, **kwargs)))
+        return await ticking(portal().submit(method(self.core, *args, **kwargs)))
 
     return call
 

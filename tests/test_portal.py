@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from aigw_notebook.errors import ConfigurationError, LocalProtocolError
-from aigw_notebook.portal import Portal, nest, portal
+from aigw_notebook.portal import Portal, nest, portal, ticking
 
 
 @pytest.fixture
@@ -189,3 +189,36 @@ def test_nothing_is_patched_on_import() -> None:
         """
     )
     assert out == "False False\n"
+
+
+def test_awaiting_lets_the_callers_loop_turn_and_cancels_with_it(own: Portal) -> None:
+    """A kernel's Interrupt is seen only when its loop turns: the wait may not sleep until the result is there."""
+    ended = threading.Event()
+
+    async def long() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def main() -> int:
+        loop, turns = asyncio.get_running_loop(), 0
+        select = loop._selector.select
+
+        def counting(timeout: float | None = None) -> object:
+            nonlocal turns
+            turns += 1
+            assert timeout is not None
+            return select(timeout)
+
+        task = asyncio.create_task(ticking(own.submit(long())))
+        await asyncio.sleep(0)
+        loop._selector.select = counting
+        await asyncio.wait([task], timeout=0.35)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return turns
+
+    assert asyncio.run(main()) >= 3
+    assert ended.wait(5)

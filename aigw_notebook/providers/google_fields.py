@@ -8,13 +8,13 @@ they cannot read, which the codec turns into a `RawEvent`. Token counts alone ar
 from __future__ import annotations
 
 import re
-from binascii import a2b_base64
 from collections.abc import Mapping
 from typing import Any
 
 from ..audio.formats import AudioFormat
 from ..errors import ConfigurationError
 from ..events import Usage
+from . import base64text
 from .base import Message
 from .reading import WireObject, json_object, parse_object, text
 
@@ -62,10 +62,10 @@ def data(value: Any) -> bytes:
     """The bytes, from standard or URL-safe base64, with its padding or without."""
     encoded = text(value)
     try:
-        return a2b_base64(encoded, strict_mode=True)
+        return base64text.decode(encoded)
     except ValueError:
         plain = encoded.translate(_URL_SAFE)
-        return a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True)
+        return base64text.decode(plain + "=" * (-len(plain) % 4))
 
 
 def audio_format(mime_type: str) -> AudioFormat | None:

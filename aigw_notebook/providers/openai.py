@@ -7,8 +7,6 @@ when they come in. A session starts with one `session.update`, and `session.upda
 from __future__ import annotations
 
 import json
-from base64 import b64encode
-from binascii import a2b_base64
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, TypeAlias, cast, get_args
@@ -52,6 +50,7 @@ from ..events import (
     ToolResult,
     TruncateOutput,
 )
+from . import base64text
 from . import openai_fields as read
 from .base import Capabilities, Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
 from .openai_objects import (
@@ -165,7 +164,7 @@ class OpenAICodec(Codec):
         return [
             AudioDelta(
                 raw=message,
-                data=a2b_base64(read.text(message["delta"]), strict_mode=True),
+                data=base64text.decode(read.text(message["delta"])),
                 format=self._response_formats.get(response_id, self._output_format),
                 response_id=response_id,
                 item_id=read.text(message["item_id"]),
@@ -323,7 +322,7 @@ class OpenAICodec(Codec):
     def _say_audio(self, event: AppendAudio) -> None:
         for start in range(0, len(event.data), APPEND_MAX_BYTES):
             piece = event.data[start : start + APPEND_MAX_BYTES]
-            self._queue("input_audio_buffer.append", audio=b64encode(piece).decode("ascii"))
+            self._queue("input_audio_buffer.append", audio=base64text.encode(piece))
 
     def _say_commit(self, event: CommitAudio) -> None:
         self._queue("input_audio_buffer.commit")

@@ -7,13 +7,12 @@ into a `RawEvent`.
 from __future__ import annotations
 
 import json
-from base64 import b64encode
-from binascii import a2b_base64
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any, TypeAlias
 
 from ..errors import LocalProtocolError, RemoteProtocolError
+from . import base64text
 from .base import Message
 
 __all__ = [
@@ -56,7 +55,7 @@ def encode(message: Mapping[str, Any]) -> str:
 
 def encode_audio(data: bytes) -> str:
     """Audio as base64 text."""
-    return b64encode(data).decode("ascii")
+    return base64text.encode(data)
 
 
 def text(value: Any) -> str:
@@ -108,7 +107,7 @@ def numbers(value: Any) -> tuple[float, ...]:
 
 def audio(value: Any) -> bytes:
     """The bytes of base64 text."""
-    return a2b_base64(text(value), strict_mode=True)
+    return base64text.decode(text(value))
 
 
 def merge(base: WireObject, over: Mapping[str, Any]) -> WireObject:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,7 +48,7 @@ from ..turn import Turn, TurnStatus
 from .alarm import AlarmClock
 from .dial import dial
 from .lifetime import Lifetime
-from .needs import check_question, need
+from .needs import check_question, check_wait, need
 from .reading import read, without_secrets
 from .sinks import Sink, Sinks
 from .toolrun import ToolRunner
@@ -90,6 +90,8 @@ class SessionCore:
         self.connect_ms: float | None = None
         self.created_ms: float | None = None
         self.sinks = Sinks()
+        self.on_over: Callable[[], None] = lambda: None
+        """Called once when the session is over, however it ended."""
         self.transcript = Transcript(
             session_id=self.session_id,
             provider=provider.name,
@@ -193,6 +195,7 @@ class SessionCore:
         interrupted, is returned with that `status`. When the caller is cancelled the answer is cancelled too.
         """
         self._check_open()
+        check_wait(timeout_s)
         images = () if image is None else (encoded_image(image),)
         sound = None if audio is None else read_audio(audio, sample_rate)
         check_question(self.provider, text, sound, images)
@@ -314,10 +317,6 @@ class SessionCore:
         """No more events for `sink`; an unknown one is ignored."""
         self.sinks.remove(sink)
 
-    def set_tools(self, tools: Iterable[Tool]) -> None:
-        """Replace the functions behind the tools; `update(tools=…)` tells the provider."""
-        self._turns.tools.tools = {tool.name: tool for tool in tools}
-
     # --------------------------------------------------------------------------------------------------- sending side
 
     def _check_open(self) -> None:
@@ -341,9 +340,9 @@ class SessionCore:
         self, turn: Turn, text: str | None, images: tuple[bytes, ...], sound: Any, sample_rate: int | None
     ) -> None:
         if text or images:
-            self.transcript.user_said(text or "", self._now_ms())
             if not turn.out_of_band:
                 self._send(AppendText(text=text or "", images=images))
+            self.transcript.user_said(text or "", self._now_ms())
         if sound is not None:
             self._heard_words.clear()
             await self._voice.utterance(sound, sample_rate)
@@ -421,6 +420,7 @@ class SessionCore:
         self._life.end(code, reason, wanted=self._closing)
         self._emit(without_secrets(SessionClosed(code=code, reason=reason), self.endpoint.secrets))
         self._turns.lose(self._life.ended)
+        self.on_over()
 
     def _reaction_table(self) -> Mapping[type, tuple[Callable[..., None] | None, Callable[..., None] | None]]:
         """What this session does on an event, before and after the transcript and the sinks have it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..events import AppendAudio, ClientEvent, CommitAudio, SessionUpdate, SpeechStarted, SpeechStopped
+from ..errors import ConfigurationError
+from ..events import AppendAudio, ClearAudio, ClientEvent, CommitAudio, SessionUpdate, SpeechStarted, SpeechStopped
 from ..providers.base import Codec, TurnDetection
 from ..transcript import Transcript
 from .user_input import AudioRing, StreamConverter, audio_chunks
@@ -43,6 +44,7 @@ class VoiceInput:
         self._ring = AudioRing(codec.input_format)
         self._speech_ms: float | None = None
         self._kept_ms = 0.0
+        self._committed_ms = 0.0
 
     @property
     def answered_unasked(self) -> bool:
@@ -55,11 +57,22 @@ class VoiceInput:
         automatic = self._automatic() if self._can_switch else None
         if automatic is not None:
             self._send(SessionUpdate(changes={"turn_detection": TurnDetection(mode="manual")}))
+        try:
+            await self._send_all(sound, sample_rate)
+            self._send(CommitAudio())
+        except BaseException:
+            self._send(ClearAudio())  # half an utterance must not become the beginning of the next
+            raise
+        finally:
+            if automatic is not None:
+                self._send(SessionUpdate(changes={"turn_detection": automatic}))
+
+    async def _send_all(self, sound: Any, sample_rate: int | None) -> None:
+        before_ms = self._ring.length_ms
         async for data in audio_chunks(sound, self._codec.input_format, sample_rate=sample_rate):
             await self._keep_and_send(data)
-        self._send(CommitAudio())
-        if automatic is not None:
-            self._send(SessionUpdate(changes={"turn_detection": automatic}))
+        if self._ring.length_ms <= before_ms:
+            raise ConfigurationError("the audio is empty: give a clip, an array or a stream with some sound in it")
 
     async def chunk(self, chunk: Any, sample_rate: int | None) -> None:
         """Send one chunk of a running microphone."""
@@ -72,9 +85,12 @@ class VoiceInput:
             await self._send_slowly(AppendAudio(data=data))
 
     async def commit(self) -> None:
-        """End the utterance of a running microphone."""
+        """End the utterance of a running microphone; `ConfigurationError` when nothing was sent since the last."""
         await self._keep_and_send(self._convert.flush())
+        if self._automatic() is None and self._ring.length_ms <= self._committed_ms:
+            raise ConfigurationError("nothing was said since the last commit: call send_audio first")
         self._send(CommitAudio())
+        self._committed_ms = self._ring.length_ms
 
     def on_speech_started(self, event: SpeechStarted) -> None:
         """Remember where in the sent audio the speech began."""
@@ -93,7 +109,7 @@ class VoiceInput:
         if self._ring.format != self._codec.input_format:
             self._convert = StreamConverter(self._codec.input_format)
             self._ring = AudioRing(self._codec.input_format)
-            self._kept_ms = 0.0
+            self._kept_ms = self._committed_ms = 0.0
 
     async def _keep_and_send(self, data: bytes) -> None:
         if data:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import numpy as np
 import pytest
 
 import aigw_notebook as aigw
 from aigw_notebook.errors import ConfigurationError, SessionEnded, Unsupported
 from aigw_notebook.events import ItemRetrieved, RateLimits, RetrieveItem, SessionClosed, TextDelta, TurnStarted
-from tests.session.conftest import connect
+from tests.session.conftest import connect, spoken
 
 
 def test_out_of_band_leaves_no_trace_in_the_conversation(fast: aigw.LocalGateway) -> None:
@@ -161,3 +162,72 @@ def test_the_embedded_gateway_is_used_without_any_setting(capsys: pytest.Capture
         assert gateway.token not in out
     finally:
         gateway.stop()
+
+
+def test_a_closed_session_is_held_by_nobody(fast: aigw.LocalGateway) -> None:
+    from aigw_notebook.portal import portal
+
+    before = len(portal()._closers)
+    with connect(fast, modalities="text") as session:
+        session.ask("What is 1 plus 1?")
+        assert len(portal()._closers) == before + 1
+    assert len(portal()._closers) == before
+
+
+def test_an_audio_stream_that_raises_leaves_the_session_as_it_was(fast: aigw.LocalGateway) -> None:
+    """Half an utterance is thrown away, and the provider ends the user's turns again."""
+
+    def broken(data: bytes):
+        yield data
+        raise OSError("the microphone was unplugged")
+
+    with connect(fast) as session:
+        with pytest.raises(OSError, match="unplugged"):
+            session.ask(audio=broken(spoken("what is").data))
+        assert session.turns[0].status == "failed"
+        assert session.ask(audio=spoken("what is 2 plus 3")).user_text == "what is 2 plus 3"
+        data = spoken("what is 4 plus 5").data + bytes(48_000)
+        for start in range(0, len(data), 1920):
+            session.send_audio(data[start : start + 1920])
+        turn = session.next_turn(timeout_s=10)
+        while turn.status != "completed":
+            turn = session.next_turn(timeout_s=10)
+        assert "9" in turn.text
+
+
+@pytest.mark.parametrize("question", [b"x", 5, ["a"]])
+def test_a_question_that_is_no_text(fast: aigw.LocalGateway, question: object) -> None:
+    with connect(fast, modalities="text") as session:
+        with pytest.raises(ConfigurationError, match="must be text"):
+            session.ask(question)
+        assert session.records == []
+
+
+@pytest.mark.parametrize("audio", [np.zeros(0, np.float32), iter([]), iter([b""])])
+def test_audio_without_sound_is_no_question(fast: aigw.LocalGateway, audio: object) -> None:
+    with connect(fast) as session:
+        with pytest.raises(ConfigurationError, match="empty"):
+            session.ask(audio=audio, sample_rate=24_000 if isinstance(audio, np.ndarray) else None)
+        assert session.ask("What is 1 plus 1?").text
+
+
+def test_commit_without_sound_is_refused_here(fast: aigw.LocalGateway) -> None:
+    with connect(fast, turn_detection="manual") as session:
+        with pytest.raises(ConfigurationError, match="send_audio first"):
+            session.commit()
+        session.send_audio(spoken("what is 2 plus 3").data)
+        session.commit()
+        assert "5" in session.next_turn(timeout_s=10).text
+        with pytest.raises(ConfigurationError, match="send_audio first"):
+            session.commit()
+
+
+def test_a_wait_must_be_a_wait(fast: aigw.LocalGateway) -> None:
+    with connect(fast) as session, pytest.raises(ConfigurationError, match="above zero"):
+        session.ask("hello", timeout_s=-1)
+
+
+def test_errors_and_events_are_at_hand() -> None:
+    assert aigw.SessionBusy is aigw.errors.SessionBusy and issubclass(aigw.SessionBusy, aigw.AigwError)
+    assert aigw.events.TextDelta is TextDelta
+    assert set(aigw.__all__) == set(dir(aigw))

@@ -22,13 +22,8 @@ from aigw_notebook.events import (
     TurnFinished,
     TurnStarted,
 )
-from aigw_notebook.gateway.engines.tones import ToneListener, ToneVoice
-from tests.session.conftest import connect
-
-
-def spoken(text: str, sample_rate: int = 24_000) -> aigw.Clip:
-    data = b"".join(ToneVoice().speak(text, sample_rate=sample_rate))
-    return aigw.Clip(data, aigw.AudioFormat("pcm16", sample_rate))
+from aigw_notebook.gateway.engines.tones import ToneListener
+from tests.session.conftest import connect, spoken
 
 
 def heard(clip: aigw.Clip) -> str:

@@ -33,6 +33,15 @@ NOT_HEARD = (
 Match: TypeAlias = "re.Match[str]"
 
 
+MAX_QUESTION_CHARS = 4_000
+"""What is read of a question: the rules look for short things, and one client's book must not hold up the others."""
+
+
+def _read(text: str) -> str:
+    half = MAX_QUESTION_CHARS // 2
+    return (text if len(text) <= MAX_QUESTION_CHARS else f"{text[:half]} … {text[-half:]}").strip()
+
+
 class RuleResponder:
     """Answers at once and always in the same way. `now` gives the time it tells."""
 
@@ -53,7 +62,7 @@ class RuleResponder:
         instructions = " ".join([instructions, *(said.text for said in conversation if said.role == "system")]).strip()
         outputs = _trailing_outputs(conversation)
         asked = next((said for said in reversed(conversation) if said.role == "user"), None)
-        question = asked.text.strip() if asked else instructions.strip()
+        question = _read(asked.text if asked else instructions)
         if outputs:
             return Reply(text=_fit(" ".join(map(_phrase, outputs)), question, instructions))
         requests = choose_tools(question, tools, tool_choice)
