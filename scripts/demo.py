@@ -173,7 +173,11 @@ def environment() -> dict[str, str]:
 def print_table(rows: list[dict[str, Any]]) -> None:
     """The transcript, one line for each row."""
     print(f"\n{'turn':>4}  {'who':9}  {'what':11}  {'first word':>10}  {'audio':>7}  text")
+    session_id = None
     for row in rows:
+        if session_id not in (None, row["session_id"]):
+            print("      another session")
+        session_id = row["session_id"]
         first = "" if row["first_token_ms"] is None else f"{row['first_token_ms']:.0f} ms"
         audio = "" if not row["audio_ms"] else f"{row['audio_ms'] / 1000:.1f} s"
         text = (row["text"] or "").replace("\n", " ")
