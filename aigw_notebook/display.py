@@ -8,6 +8,7 @@ with no kernel, no widget manager and no script. Model text is handed over as a 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import asdict
 from html import escape
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from IPython.display import Audio
 
     from .audio.clip import Clip
+    from .events import ImageOutput
     from .turn import Turn
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "file_name",
     "formatted",
     "in_kernel",
+    "picture_bundles",
     "player",
     "publish",
     "show_turn",
@@ -81,6 +84,8 @@ def show_turn(turn: Turn) -> None:
 
 def _show_static(turn: Turn) -> None:
     publish(text_bundle(turn))
+    for picture in picture_bundles(turn):
+        publish(picture)
     clip = turn.audio
     if clip is not None:
         publish(audio_output(clip, file_name(turn)))
@@ -88,12 +93,30 @@ def _show_static(turn: Turn) -> None:
 
 def text_bundle(turn: Turn) -> dict[str, str]:
     """The MIME bundle of a turn's text, with a word on how it ended when that was not the plain way."""
-    text = turn.text or ("" if turn.audio is None else "(spoken, no transcript)")
+    text = turn.text or _without_words(turn)
     note = "" if turn.status == "completed" else f"({turn.status})"
     return {
         "text/markdown": "\n\n".join(part for part in (text, note and f"*{note}*") if part) or "*(no answer)*",
         "text/plain": " ".join(part for part in (text, note) if part) or "(no answer)",
     }
+
+
+def _without_words(turn: Turn) -> str:
+    if turn.audio is not None:
+        return "(spoken, no transcript)"
+    count = len(turn.images)
+    return f"({count} picture{'s' if count > 1 else ''})" if count else ""
+
+
+def picture_bundles(turn: Turn) -> list[dict[str, str]]:
+    """The MIME bundles of the pictures a turn made; one that is known by its address only is told, not fetched."""
+    return [_picture(image) for image in turn.images]
+
+
+def _picture(image: ImageOutput) -> dict[str, str]:
+    if image.data is None:
+        return {"text/plain": f"picture at {image.url}"}
+    return {image.media_type: b64encode(image.data).decode("ascii"), "text/plain": f"<{image.media_type} picture>"}
 
 
 def formatted(turn: Turn, name: str) -> dict[str, Any] | None:

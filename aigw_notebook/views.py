@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from .audio.formats import AudioFormat
-from .display import audio_offer, audio_output, file_name, in_kernel, player, publish, text_bundle
+from .display import audio_offer, audio_output, file_name, in_kernel, picture_bundles, player, publish, text_bundle
 from .events import AnyEvent, AudioDelta, OutputTranscript, TextDelta, ToolCall, ToolFinished
 from .pacing import AudioSegments, GrowingText, Scheduler, TextBatches
 
@@ -218,6 +218,8 @@ class NotebookView:
         if self._widget is not None and (turn is None or turn.status in ("cancelled", "interrupted")):
             self._widget.hush()
         self._show_text(text or (text_bundle(turn) if turn is not None else {"text/plain": "(no answer)"}))
+        for picture in picture_bundles(turn) if turn is not None else ():
+            publish(picture)
         clip = turn.audio if turn is not None and audio else None
         if clip is not None and turn is not None:
             self._show_audio(audio_output(clip, file_name(turn), element_id=self._sound_id))

@@ -34,7 +34,8 @@ def providers() -> str:
         can = provider.capabilities
         answers = ["yes" if able else "no" for able in (can.audio_out, can.audio_in, can.image_in, can.tools)]
         turns = ", ".join(n for n in ("server", "semantic", "manual") if getattr(can, f"{n}_turns")) or "–"
-        cells = [provider.title, f"`{name}`", f"`{provider.default_model}`" if provider.default_model else "-", *answers, turns]
+        model = f"`{provider.default_model}`" if provider.default_model else "-"
+        cells = [provider.title, f"`{name}`", model, *answers, turns]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from aigw_notebook.audio.wav import read_wav
 from aigw_notebook.gateway import LocalGateway
@@ -249,3 +251,25 @@ def test_an_interrupted_opening_opens_nothing(slow: Kernel) -> None:
     slow.cell("os.environ['AIGW_GATEWAY_URL'] = url")
     assert cell.outputs == [{"error": "KeyboardInterrupt"}]
     assert slow.cell("%aigw status").of("stdout") == ["No session is open; ask a question with %%aigw first.\n"]
+
+
+PROVIDERS = {
+    "google": ("What is 2 plus 3?", "2 + 3 is 5.", True),
+    "cartesia": ("Hello there", "Hello there", True),
+    "elevenlabs": ("What is 2 plus 3?", "2 + 3 is 5.", True),
+    "elevenlabs:tts": ("Hello there", "Hello there", True),
+    "workers-ai:@cf/deepgram/aura-1": ("Hello there", "Hello there", True),
+    "fal:fal-ai/fast-lcm-diffusion": ("a red fox", "(1 picture)", False),
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_every_provider_answers_in_a_cell(provider: str, tmp_path: Path) -> None:
+    question, text, sounds = PROVIDERS[provider]
+    cells = ["%load_ext aigw_notebook", f"%%aigw {provider}\n{question}"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    shown = [output.data for output in notebook.cells[1].outputs if output.output_type == "display_data"]
+    assert shown[0]["text/markdown"] == text
+    assert ("<audio" in shown[1].get("text/html", "")) if sounds else ("image/png" in shown[1])
+    assert len(shown) == 2
