@@ -12,7 +12,7 @@ from .endpoint import Endpoint, Gateway, resolve
 from .errors import ConfigurationError
 from .faces import AsyncSession, Session
 from .gateway.local import LocalGateway
-from .portal import portal
+from .portal import portal, ticking
 from .providers import Provider, SessionSettings, TurnDetection, get
 from .session import SessionCore
 from .tools import Tool, as_tool
@@ -58,9 +58,7 @@ class Connection:
             await self._session.close()
 
     async def _open_async(self) -> AsyncSession:
-        import asyncio
-
-        core = await asyncio.wrap_future(portal().submit(self._open()))
+        core = await ticking(portal().submit(self._open()))
         self._say(core)
         return AsyncSession(core)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from .events import AnyEvent, SessionClosed, Usage
-from .portal import awaitable, blocking, portal
+from .portal import awaitable, blocking, portal, ticking
 from .providers.base import SessionSettings
 from .records import Row
 from .session import SessionCore
@@ -152,7 +151,7 @@ def _waited_for(source: AsyncIterator[AnyEvent]) -> Iterator[AnyEvent]:
 async def _awaited(source: AsyncIterator[AnyEvent]) -> AsyncIterator[AnyEvent]:
     try:
         while True:
-            event = await asyncio.wrap_future(portal().submit(_next(source)))
+            event = await ticking(portal().submit(_next(source)))
             yield event
             if isinstance(event, SessionClosed):
                 return
