@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -9,6 +10,7 @@ from .audio.formats import AudioFormat
 from .events import ImageOutput, Usage, WordTimings
 
 if TYPE_CHECKING:
+    from .lines import AudioStore
     from .turn import Turn
 
 __all__ = ["COLUMNS", "Column", "Entry", "Row"]
@@ -62,7 +64,11 @@ COLUMNS: tuple[Column, ...] = (
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Entry:
-    """One row while it grows. `audio` holds raw pieces in `format`; times are ms since the session was opened."""
+    """One row while it grows; times are ms since the session was opened.
+
+    `sound` holds the raw pieces of its audio that are in memory, `numbers` the lines of the log that they came with;
+    `store` is where they are found again once memory has let go of them.
+    """
 
     turn: Turn | None
     role: str
@@ -73,7 +79,9 @@ class Entry:
     response_id: str | None = None
     pieces: list[str] = field(default_factory=list)
     end_ms: float | None = None
-    audio: list[bytes] = field(default_factory=list)
+    sound: list[bytes] = field(default_factory=list)
+    numbers: array[int] = field(default_factory=lambda: array("q"))
+    store: AudioStore | None = None
     audio_bytes: int = 0
     format: AudioFormat | None = None
     heard_ms: float | None = None
@@ -92,6 +100,11 @@ class Entry:
         return "".join(self.pieces) if self.pieces else None
 
     @property
+    def audio(self) -> list[bytes]:
+        """The raw pieces of its audio in `format`, in order; where memory has let go of them they are read again."""
+        return self.sound if self.store is None else self.store.sound(self.numbers)
+
+    @property
     def audio_ms(self) -> float | None:
         return self.format.duration_ms(self.audio_bytes) if self.format and self.audio_bytes else None
 
@@ -105,17 +118,45 @@ class Entry:
             return None
         if self.heard_ms >= audio_ms:
             return text
+        if any(timing.unit != "phoneme" for timing in self.timings):
+            return text[: self._timed_end(text, self.heard_ms)].rstrip()
         end = int(len(text) * self.heard_ms / audio_ms)
         while end and not text[end].isspace():
             end -= 1
         return text[:end].rstrip()
 
-    def add_audio(self, data: bytes, format: AudioFormat) -> None:
-        """Keep the next piece of audio; the row is a spoken one from now on."""
-        self.audio.append(data)
+    def _timed_end(self, text: str, heard_ms: float) -> int:
+        """Where in the text the last word ends that was heard whole, by the times that the provider told."""
+        at = heard = 0
+        for timing in self.timings:
+            for word, end_ms in zip(timing.words, timing.end_ms, strict=True):
+                found = text.find(word.strip(), at)
+                at = at if found < 0 else found + len(word.strip())
+                heard = at if end_ms <= heard_ms else heard
+        while 0 < heard < len(text) and text[heard].isalnum() and text[heard - 1].isalnum():
+            heard -= 1
+        return heard
+
+    def add_audio(self, data: bytes, format: AudioFormat, number: int = 0) -> None:
+        """Keep the next piece of audio, from the line of that number; the row is a spoken one from now on."""
+        if self.store is None:
+            self.sound.append(data)
+        if number:
+            self.numbers.append(number)
         self.audio_bytes += len(data)
         self.format = format
         self.kind = "audio"
+
+    def let_go(self, store: AudioStore | None) -> tuple[int, int]:
+        """Free the memory of its audio; how many bytes that were, and how many of them are in `store` no longer.
+
+        What `store` has not got as a whole is lost.
+        """
+        freed = sum(map(len, self.sound))
+        found = store is not None and len(self.numbers) >= len(self.sound)
+        self.store = store if found else self.store
+        self.sound = []
+        return freed, 0 if found else freed
 
     def row(self, seq: int, *, session: Row, started_at: str) -> Row:
         """This entry as a flat dict in the columns of `COLUMNS`.

@@ -7,7 +7,7 @@ reordered.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from .events import (
     ItemAdded,
     OutputCorrected,
     OutputTranscript,
+    PlaybackEnded,
     PlaybackInterrupted,
     ResponseDone,
     ResponseStarted,
@@ -35,8 +36,10 @@ from .events import (
     Usage,
     WordTimings,
 )
+from .lines import Kind, Line, Log
 from .records import Entry, Row
 from .turn import Turn, TurnStatus
+from .written import Written
 
 __all__ = ["Transcript"]
 
@@ -45,11 +48,15 @@ AnswerPart: TypeAlias = TextDelta | OutputTranscript | AudioDelta | WordTimings
 MAX_AUDIO_BYTES = 256 * 1024 * 1024
 """Audio a transcript keeps in memory, both sides together; beyond it the oldest audio is let go, and counted."""
 
+MAX_STORED_AUDIO_BYTES = 8 * 1024 * 1024
+"""The same where a log has all audio, from which it is read again: nothing is lost, so nothing is counted."""
 
-class Transcript:
+
+class Transcript(Written):
     """Everything said in a session, as turns and as rows. It is written by one thread and may be read from any.
 
-    Iterate it for the rows; `len` counts them.
+    Iterate it for the rows; `len` counts them. All that it is told goes to `log` as well, as lines that `retell` makes
+    a transcript of again.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class Transcript:
         answers: bool = True,
         started_at: datetime | None = None,
         max_audio_bytes: int = MAX_AUDIO_BYTES,
+        log: Log | None = None,
     ) -> None:
         self.session_id = session_id
         self.provider = provider
@@ -78,8 +86,11 @@ class Transcript:
         self.audio_bytes_dropped = 0
         self.late_events_dropped = 0
         self._max_audio_bytes = max_audio_bytes
+        self._log = log
+        self._store = log.store if log is not None else None
         self._by_item: dict[str | None, Entry] = {}
         self._unbound: Entry | None = None
+        self._spoke_ms: float | None = None
         self._turn_of: dict[str | None, Turn | None] = {}
         self._oldest_with_audio = 0
 
@@ -93,23 +104,41 @@ class Transcript:
         turn.asked_ms = t_ms
         self.turns.append(turn)
         self.current = turn
+        self._note(t_ms, "turn", {"turn": number, "out_of_band": out_of_band})
         return turn
+
+    def asked(self, turn: Turn, t_ms: float) -> None:
+        """The question of that turn is complete: waits are counted from here."""
+        turn.asked_ms = t_ms
+        self._note(t_ms, "asked", {"turn": turn.number})
+
+    def noted(self, t_ms: float, **facts: str | None) -> None:
+        """Facts of the session that became known: `model`, `gateway_log_id`."""
+        for name, value in facts.items():
+            setattr(self, name, value)
+        self._note(t_ms, "noted", facts)
 
     def user_said(self, text: str, t_ms: float) -> Entry:
         """The row of a written question; the provider's item id is added when it is told."""
+        self._note(t_ms, "said", text)
         entry = self._add("user", "text", t_ms, status="completed")
         entry.pieces.append(text)
         entry.end_ms = t_ms
         self._unbound = entry
         return entry
 
+    def user_spoke(self, began_ms: float, t_ms: float) -> None:
+        """When the speech began that the provider is about to tell of: its row starts there."""
+        self._note(t_ms, "spoke", began_ms)
+        self._spoke_ms = began_ms
+
     def user_audio(self, data: bytes, format: AudioFormat, t_ms: float) -> None:
         """More of the user's voice, as it was sent. It belongs to the spoken row that is open, else opens one."""
+        self._note(t_ms, "voice", (data, format))
         entry = self._open_voice()
         if entry is None:
             entry = self._unbound = self._add("user", "audio", t_ms)
-        entry.add_audio(data, format)
-        self._bound_audio(len(data))
+        self._add_audio(entry, data, format)
 
     def finish_turn(self, turn: Turn, status: TurnStatus, t_ms: float, *, error: str | None = None) -> None:
         """End a turn: its running rows take the turn's status, and what comes late for it is dropped."""
@@ -122,19 +151,56 @@ class Transcript:
                 entry.end_ms = t_ms
         if self.current is turn:
             self.current = None
+        self._note(t_ms, "ended", {"turn": turn.number, "status": status, "error": error})
 
     def receive(self, event: AnyEvent, t_ms: float) -> None:
         """Fold one event into the rows. Events that say nothing about what was said change nothing."""
+        if self._log is not None:
+            self._log.add(t_ms, "event", event)
         fold = self._FOLDS.get(type(event))
         if fold is not None:
             fold(self, event, t_ms)
+
+    def _note(self, t_ms: float, kind: Kind, value: Any) -> None:
+        if self._log is not None:
+            self._log.add(t_ms, kind, value)
+
+    # ---------------------------------------------------------------------------------------------- told from a log
+
+    def retell(self, lines: Iterable[Line]) -> Transcript:
+        """This transcript, told all that a session's lines say happened. The messages among them are passed over."""
+        for t_ms, kind, value in lines:
+            tell = self._RETOLD.get(kind)
+            if tell is not None:
+                tell(self, value, t_ms)
+        return self
+
+    def _turn(self, value: dict[str, int]) -> Turn:
+        return self.turns[value["turn"] - 1]
+
+    _RETOLD: dict[str, Callable[[Transcript, Any, float], object]] = {  # noqa: RUF012
+        "event": receive,
+        "turn": lambda self, value, t_ms: self.start_turn(t_ms, out_of_band=value["out_of_band"]),
+        "said": user_said,
+        "spoke": user_spoke,
+        "voice": lambda self, value, t_ms: self.user_audio(value[0], value[1], t_ms),
+        "asked": lambda self, value, t_ms: self.asked(self._turn(value), t_ms),
+        "ended": lambda self, value, t_ms: self.finish_turn(
+            self._turn(value), value["status"], t_ms, error=value["error"]
+        ),
+        "noted": lambda self, value, t_ms: self.noted(t_ms, **value),
+    }
 
     # --------------------------------------------------------------------------------------------------- read by all
 
     @property
     def records(self) -> list[Row]:
         """All rows as flat dicts of scalars, with the columns of `COLUMNS` in that order."""
-        return [self._row(entry, seq) for seq, entry in enumerate(list(self.entries), 1)]
+        return self.records_from(1)
+
+    def records_from(self, seq: int) -> list[Row]:
+        """The rows from the one at position `seq` on."""
+        return [self._row(entry, number) for number, entry in enumerate(self.entries[seq - 1 :], seq)]
 
     @property
     def usage(self) -> Usage:
@@ -203,8 +269,7 @@ class Transcript:
                 return
         if entry.first_audio_ms is None:
             entry.first_audio_ms = t_ms
-        entry.add_audio(event.data, event.format)
-        self._bound_audio(len(event.data))
+        self._add_audio(entry, event.data, event.format)
 
     def _corrected(self, event: OutputCorrected, t_ms: float) -> None:
         entry = self._by_item.get(event.item_id) or self.spoken_item()
@@ -242,6 +307,8 @@ class Transcript:
             entry.end_ms = entry.end_ms or t_ms
         if rows and event.usage is not None:
             rows[-1].usage = event.usage
+        if event.reason == "turn_detected" and rows:
+            self._interruption(rows[-1].item_id, t_ms)
         if event.error_message is not None:
             self._error(event.error_code, event.error_message, t_ms)
 
@@ -265,7 +332,8 @@ class Transcript:
     def _speech_started(self, event: SpeechStarted, t_ms: float) -> None:
         entry = self._unbound if self._unbound is not None and self._unbound.kind == "audio" else None
         if entry is None:
-            entry = self._add("user", "audio", t_ms)
+            entry = self._add("user", "audio", t_ms if self._spoke_ms is None else self._spoke_ms)
+        self._spoke_ms = None
         if event.item_id is not None:
             self._bind(entry, event.item_id)
         self._unbound = entry
@@ -307,11 +375,26 @@ class Transcript:
 
     def _interrupted(self, event: PlaybackInterrupted, t_ms: float) -> None:
         spoken = self.spoken_item(event.item_id)
+        if spoken is not None and spoken.item_id != event.item_id:
+            spoken = None  # the answer had no sound yet: an earlier one was not interrupted
         if spoken is not None and event.played_ms is not None:
             spoken.heard_ms = min(event.played_ms, spoken.audio_ms or 0.0)
-            spoken.status = "interrupted"
-        entry = self._add("user", "interruption", t_ms, status="completed")
-        entry.end_ms, entry.item_id, entry.heard_ms = t_ms, event.item_id, event.played_ms
+            spoken.status = spoken.status if spoken.status == "cancelled" else "interrupted"
+        self._interruption(event.item_id, t_ms).heard_ms = event.played_ms
+
+    def _interruption(self, item_id: str | None, t_ms: float) -> Entry:
+        """The row of an interruption, which provider and player may both tell of."""
+        recent = (e for e in self.entries[-8:] if e.kind == "interruption" and item_id is not None)
+        entry = next((e for e in recent if e.item_id == item_id), None)
+        if entry is None:
+            entry = self._add("user", "interruption", t_ms, status="completed")
+            entry.end_ms, entry.item_id = t_ms, item_id
+        return entry
+
+    def _played(self, event: PlaybackEnded, t_ms: float) -> None:
+        spoken = self.spoken_item(event.item_id)
+        if spoken is not None and spoken.item_id == event.item_id:
+            spoken.heard_ms = min(event.played_ms, spoken.audio_ms or 0.0)
 
     _FOLDS: dict[type, Callable[[Transcript, Any, float], None]] = {  # noqa: RUF012
         TextDelta: _text,
@@ -333,6 +416,7 @@ class Transcript:
         SessionError: _session_error,
         SessionClosed: _session_closed,
         PlaybackInterrupted: _interrupted,
+        PlaybackEnded: _played,
     }
 
     # ---------------------------------------------------------------------------------------------------- the pieces
@@ -381,15 +465,22 @@ class Transcript:
         entry.error_code, entry.end_ms = code, t_ms
         entry.pieces.append(message)
 
-    def _bound_audio(self, added: int) -> None:
-        self.audio_bytes += added
-        while self.audio_bytes > self._max_audio_bytes and self._oldest_with_audio < len(self.entries) - 1:
-            entry = self.entries[self._oldest_with_audio]
+    def _add_audio(self, entry: Entry, data: bytes, format: AudioFormat) -> None:
+        number = 0 if self._store is None else self._store.last
+        entry.add_audio(data, format, number)
+        if entry.store is None:
+            self.audio_bytes += len(data)
+            most = min(MAX_STORED_AUDIO_BYTES, self._max_audio_bytes) if number else self._max_audio_bytes
+            if self.audio_bytes > most:
+                self._let_go(most)
+
+    def _let_go(self, most: int) -> None:
+        newest = len(self.entries) - (self._store is None)
+        while self.audio_bytes > most and self._oldest_with_audio < newest:
+            freed, lost = self.entries[self._oldest_with_audio].let_go(self._store)
             self._oldest_with_audio += 1
-            freed = sum(map(len, entry.audio))
-            entry.audio = []
             self.audio_bytes -= freed
-            self.audio_bytes_dropped += freed
+            self.audio_bytes_dropped += lost
 
     def _rows_of(self, turn: Turn) -> list[Row]:
         return [self._row(entry, seq) for seq, entry in enumerate(list(self.entries), 1) if entry.turn is turn]

@@ -94,10 +94,9 @@ class Turn:
         """All that the model spoke, as one clip; None when it spoke nothing."""
         from .audio.clip import Clip
 
-        spoken = [entry for entry in self._answers() if entry.audio]
-        if not spoken or spoken[0].format is None:
-            return None
-        return Clip(b"".join(part for entry in spoken for part in entry.audio), spoken[0].format)
+        spoken = [entry for entry in self._answers() if entry.audio_bytes]
+        data = b"".join(part for entry in spoken for part in entry.audio)
+        return Clip(data, spoken[0].format) if data and spoken[0].format is not None else None
 
     @property
     def images(self) -> list[ImageOutput]:

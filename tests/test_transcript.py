@@ -166,7 +166,9 @@ def test_an_answer_cut_by_a_new_voice_keeps_its_own_turn(transcript: Transcript)
     transcript.receive(TextDelta(text=" story", response_id="r1", item_id="i1"), 4.0)
     transcript.receive(ResponseDone(response_id="r1", status="cancelled", reason="turn_detected"), 5.0)
     assert (first.text, second.text) == ("long story", "")
-    assert [(row["turn"], row["status"]) for row in transcript.records] == [(1, "interrupted"), (2, "running")]
+    assert [(row["turn"], row["kind"], row["status"]) for row in transcript.records] == [
+        (1, "text", "interrupted"), (2, "audio", "running"), (2, "interruption", "completed"),
+    ]  # fmt: skip
 
 
 def test_providers_without_ids_get_one_row_an_answer(transcript: Transcript) -> None:

@@ -30,6 +30,7 @@ from .client import (
 )
 from .local import (
     LocalEvent,
+    PlaybackEnded,
     PlaybackInterrupted,
     ToolFinished,
     TurnFinished,
@@ -99,6 +100,7 @@ __all__ = [
     "LocalEvent",
     "OutputCorrected",
     "OutputTranscript",
+    "PlaybackEnded",
     "PlaybackInterrupted",
     "ProviderMessage",
     "RateLimit",
@@ -137,7 +139,7 @@ AnyServerEvent: TypeAlias = (
     | ToolCallCancelled | ResponseDone | SessionExpiring | ResumptionHandle | RateLimits
     | SessionError | SessionClosed | RawEvent
 )  # fmt: skip
-AnyLocalEvent: TypeAlias = TurnStarted | TurnFinished | ToolFinished | PlaybackInterrupted
+AnyLocalEvent: TypeAlias = TurnStarted | TurnFinished | ToolFinished | PlaybackInterrupted | PlaybackEnded
 AnyEvent: TypeAlias = AnyServerEvent | AnyLocalEvent
 AnyClientEvent: TypeAlias = (
     SessionUpdate | AppendText | AppendAudio | CommitAudio | ClearAudio | CreateResponse | CancelResponse

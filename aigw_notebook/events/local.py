@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "LocalEvent",
+    "PlaybackEnded",
     "PlaybackInterrupted",
     "ToolFinished",
     "TurnFinished",
@@ -42,6 +43,14 @@ class ToolFinished(LocalEvent):
     output: str
     error: str | None = None
     duration_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackEnded(LocalEvent):
+    """A player has played an item of the answer to its end: `played_ms` of it."""
+
+    item_id: str | None = None
+    played_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

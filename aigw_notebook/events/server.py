@@ -303,10 +303,14 @@ class SessionError(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionClosed(ServerEvent):
-    """The socket is gone. `code` is the close code (1006: without a close frame), `reason` the peer's words."""
+    """The socket is gone. `code` is the close code (1006: without a close frame), `reason` the peer's words.
+
+    `by_us`: this side had said goodbye.
+    """
 
     code: int
     reason: str = ""
+    by_us: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,103 @@
+"""What can be told of a session: the same of one that runs and of one that was recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .events import Usage
+from .records import Row
+from .turn import Turn
+
+if TYPE_CHECKING:
+    from os import PathLike
+    from pathlib import Path
+
+    from .audio.clip import Clip
+    from .exports.sound import Sides
+    from .recording import Recording
+    from .tables import Tables
+    from .transcript import Transcript
+
+__all__ = ["Told"]
+
+
+class Told:
+    """The views of a session. A subclass gives `transcript` and `recording`, all else is made of these."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """Everything said, as turns and as rows; that of a running session grows."""
+        raise NotImplementedError
+
+    def recording(self) -> Recording:
+        """The session as a value: what it was, and its lines so far, without a secret."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path) -> Path:
+        """Write the session so far to a file (`.aigw`) that `aigw.load` and `aigw.replay` read; returns its path.
+
+        A file that is there is replaced, in one step. Raises `ConfigurationError` where it cannot be written.
+        """
+        from .recording_file import write
+
+        return write(path, self.recording())
+
+    @property
+    def session_id(self) -> str:
+        """The session's id in the records."""
+        return self.transcript.session_id
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return self.transcript.provider
+
+    @property
+    def model(self) -> str | None:
+        """The model, as the provider names it."""
+        return self.transcript.model
+
+    @property
+    def turns(self) -> list[Turn]:
+        """All turns so far, the running one last."""
+        return list(self.transcript.turns)
+
+    @property
+    def records(self) -> list[Row]:
+        """All rows so far, as flat dicts in the columns of `records.COLUMNS`: `pd.DataFrame(session.records)`."""
+        return self.transcript.records
+
+    @property
+    def tables(self) -> Tables:
+        """The same and more as tables: `turns`, `events`, `audio`, `tools`, `usage`, `latency`; see docs/records.md."""
+        from .tables import Source, Tables
+
+        return Tables(lambda: [Source(self.transcript, lambda: self.recording().lines)])
+
+    def export(self, path: str | PathLike[str]) -> Path:
+        """Write the conversation as its suffix says (.md, .html, .srt, .vtt, .jsonl, .csv, .parquet)."""
+        return self.transcript.export(path)
+
+    def save_audio(self, path: str | PathLike[str], *, sides: Sides = "both") -> Path:
+        """Write the sound on the session's clock, left the user and right the model, as .wav or .flac; see `exports`.
+
+        A side alone ("user", "model") is one channel. Raises `ConfigurationError` when nothing was spoken.
+        """
+        from .exports.sound import save_audio
+
+        return save_audio(self.transcript, self.audio, path, sides=sides)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the whole session so far."""
+        return self.transcript.usage
+
+    def audio(self, audio_ref: str) -> Clip | None:
+        """The audio of the row with that `audio_ref`; None when there is none, or it is no longer kept."""
+        from .audio.clip import Clip
+
+        entry = self.transcript.entry_of(audio_ref)
+        if entry is None or entry.format is None:
+            return None
+        data = b"".join(entry.audio)
+        return Clip(data, entry.format) if data else None

@@ -1,0 +1,44 @@
+"""The written forms of a transcript, as methods of it."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from .transcript import Transcript
+
+__all__ = ["Written"]
+
+
+class Written:
+    """What a transcript can be written as; see `exports`. In each form its words are escaped, whatever they are."""
+
+    def to_markdown(self) -> str:
+        """The conversation as Markdown."""
+        return _text(self, ".md")
+
+    def to_html(self) -> str:
+        """The conversation as an HTML page without any script."""
+        return _text(self, ".html")
+
+    def to_srt(self) -> str:
+        """Subtitles as SubRip; times as in `to_vtt`."""
+        return _text(self, ".srt")
+
+    def to_vtt(self) -> str:
+        """Subtitles as WebVTT: times as the provider told them, else a share of the row's time, which a note says."""
+        return _text(self, ".vtt")
+
+    def export(self, path: str | PathLike[str]) -> Path:
+        """Write it as its suffix says (.md, .html, .srt, .vtt, .jsonl, .csv, .parquet) and return the path."""
+        from .exports import export
+
+        return export(cast("Transcript", self), path)
+
+
+def _text(transcript: Written, suffix: str) -> str:
+    from .exports import text_of
+
+    return text_of(cast("Transcript", transcript), suffix)
