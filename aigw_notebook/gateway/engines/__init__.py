@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from .base import Engines
+from .base import EngineInfo, Engines
 
-__all__ = ["Engines", "default_engines"]
+__all__ = ["EngineInfo", "Engines", "default_engines"]
 
 
 def default_engines() -> Engines:
-    """Engines that need nothing installed: rules for answers, chords for a voice, and the listener that reads them."""
-    from .rules import RuleResponder
-    from .tones import ToneListener, ToneVoice
+    """The best engine installed for each job, unless the environment variable `AIGW_NOTEBOOK_ENGINES` names others.
 
-    return Engines(responder=RuleResponder(), voice=ToneVoice(), listener=ToneListener())
+    Without extras those are: rules and the toolkit's questions for answers, the operating system's voice if it has
+    one, else chords, and a listener that reads only these.
+    """
+    from .selection import choose_engines
+
+    return choose_engines()

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 from zlib import crc32
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+
+from .base import EngineInfo, Listener, Sound, Voice
+from .intake import GrowingTurn
 
 __all__ = ["ALPHABET", "SYMBOL_MS", "ToneListener", "ToneVoice", "spoken_form"]
 
@@ -60,21 +63,52 @@ _LONG = {"ß": "ss", "æ": "ae", "ø": "o", "œ": "oe", "ł": "l", "đ": "d"}
 
 def spoken_form(text: str) -> str:
     """What is left of `text` when the voice says it: lower case, the alphabet's characters, single spaces."""
+    return " ".join(_known(text).split())
+
+
+def _known(text: str) -> str:
     lowered = "".join(_LONG.get(letter, letter) for letter in text.translate(_PLAIN).lower())
     plain = unicodedata.normalize("NFKD", lowered)
-    known = "".join(letter if letter in ALPHABET else " " if letter.isspace() else "" for letter in plain)
-    return " ".join(known.split())
+    return "".join(letter if letter in ALPHABET else " " if letter.isspace() else "" for letter in plain)
 
 
-class ToneVoice:
+class ToneVoice(Voice):
     """The placeholder voice. `voice` changes its timbre, `speed` its pace; the listener understands speed 1 only."""
 
-    def speak(self, text: str, *, sample_rate: int, voice: str = "", speed: float = 1.0) -> Iterator[bytes]:
-        """PCM16 little-endian mono, in pieces of at most 195 ms at speed 1."""
+    about = EngineInfo(
+        job="voice",
+        name="chords",
+        version="built in",
+        licence="BSD-3-Clause",
+        note="a placeholder: two-note chords, no speech",
+        install="pip install 'aigw-notebook[local]'",
+        placeholder=True,
+    )
+
+    def say(self, text: str, *, sample_rate: int, voice: str = "", speed: float = 1.0) -> Iterator[Sound]:
+        """Pieces of at most 195 ms at speed 1."""
         symbols = _symbols(sample_rate, voice, speed)
-        said = spoken_form(text)
+        said, ends = _spoken_with_ends(text)
         for start in range(0, len(said), SYMBOLS_PER_PIECE):
-            yield b"".join(symbols[letter] for letter in said[start : start + SYMBOLS_PER_PIECE])
+            end = min(start + SYMBOLS_PER_PIECE, len(said))
+            yield Sound(b"".join(symbols[letter] for letter in said[start:end]), ends[end - 1])
+
+
+def _spoken_with_ends(text: str) -> tuple[str, list[int]]:
+    """The text's spoken form, and for each of its characters how much of the text is spoken after it."""
+    said: list[str] = []
+    ends: list[int] = []
+    for end, character in enumerate(text, start=1):
+        for letter in _known(character):
+            if letter != " " or (said and said[-1] != " "):
+                said.append(letter)
+                ends.append(end)
+    if said and said[-1] == " ":
+        said.pop()
+        ends.pop()
+    if ends:
+        ends[-1] = len(text)
+    return "".join(said), ends
 
 
 @lru_cache(maxsize=32)
@@ -100,8 +134,22 @@ def _envelope(count: int, sample_rate: int) -> Samples:
     return np.asarray(soft * np.exp(-milliseconds / DECAY_MS), dtype=np.float32)
 
 
-class ToneListener:
+class ToneListener(Listener):
     """Reads the placeholder voice; anything else, human speech included, is "" to it."""
+
+    about = EngineInfo(
+        job="listening",
+        name="chord reader",
+        version="built in",
+        licence="BSD-3-Clause",
+        note="a placeholder: reads the placeholder voice, understands no speech",
+        install="pip install 'aigw-notebook[local-stt]'",
+        placeholder=True,
+    )
+
+    def listen(self, *, sample_rate: int) -> GrowingTurn:
+        """The characters so far, made out anew as the turn grows."""
+        return GrowingTurn(partial(self.transcribe, sample_rate=sample_rate), sample_rate)
 
     def transcribe(self, pcm16: bytes, *, sample_rate: int) -> str:
         """The characters played, in lower case; "" unless the audio is clearly that voice at speed 1."""
