@@ -1,97 +1,197 @@
-"""Every frame that an emulator or a session of ours sends in any test, held to the official SDK's types at its end."""
+"""Every frame that an emulator or a codec of ours sends in any test, held to the provider's types at the test's end.
+
+`JUDGES` says by what: the official SDK's types, or a schema written from the protocol's sheet where the SDK has none.
+"""
 
 from __future__ import annotations
 
 import functools
-import importlib.util
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import wraps
+from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import pytest
 
-from aigw_notebook.gateway.emulate import Conversation
-from aigw_notebook.gateway.emulators.base import Close
+from aigw_notebook.gateway.emulators.base import Close, Emulator, Handshake, Job, Output
 from aigw_notebook.providers.base import Codec, Message
+from tests.judging import Judge
 
-__all__ = ["FrameTap"]
+__all__ = ["JUDGES", "Connection", "FrameTap", "JudgedBy", "provider_of"]
 
-JUDGED = "openai"
-"""The route and the provider whose official SDK types every event."""
-
+EMULATORS = "aigw_notebook.gateway.emulators."
+CODECS = "aigw_notebook.providers."
 SHOWN_CHARS = 300
 SHOWN_FAULTS = 5
+CLOSE_CODES = {1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)}
+CLOSE_REASON_BYTES = 123
 
-Check = Callable[[str], object]
+
+@dataclass(frozen=True)
+class JudgedBy:
+    """The module with a provider's two judges, and what to install for it."""
+
+    module: str
+    install: str = "pydantic"
+
+
+JUDGES: Mapping[str, JudgedBy] = {
+    "openai": JudgedBy("tests.sdk_openai", "openai"),
+    "google": JudgedBy("tests.sdk_google", "google-genai"),
+    "cartesia": JudgedBy("tests.sdk_cartesia", "cartesia"),
+    "elevenlabs": JudgedBy("tests.sdk_elevenlabs", "elevenlabs"),
+    "deepgram": JudgedBy("tests.sdk_deepgram", "deepgram-sdk"),
+    "workers-ai": JudgedBy("tests.sdk_deepgram", "deepgram-sdk"),
+    "fal": JudgedBy("tests.sheet_fal"),
+    "universal": JudgedBy("tests.sheet_universal", "openai"),
+    "": JudgedBy("tests.sheet_universal", "openai"),
+}
+"""By the first part of an emulator's route, and by the name of a codec's provider."""
+
+
+@dataclass
+class Connection:
+    """One side of one connection: who speaks (an `Emulator`'s handshake, or a codec), and what was said.
+
+    `more` counts what was said after the end.
+    """
+
+    provider: str
+    side: Handshake | Codec
+    said: list[Message] = field(default_factory=list)
+    close: Close | None = None
+    more: int = 0
+
+    @property
+    def is_server(self) -> bool:
+        return isinstance(self.side, Handshake)
+
+    def add(self, output: Output) -> None:
+        """Take a note of what was said; a job is not."""
+        if isinstance(output, Job):
+            return
+        self.more += self.close is not None
+        if isinstance(output, Close):
+            self.close = output
+        else:
+            self.said.append(output)
+
+    def faults(self) -> Iterator[str]:
+        """One line a frame that the provider's types refuse, and one for a bad end."""
+        if not self.said and self.close is None:
+            return
+        who = f"{self.provider}: {'an emulator' if self.is_server else 'a session'} sent"
+        if self.more:
+            yield f"{who} something after its close"
+        if self.close is not None and not _can_be_sent(self.close):
+            yield f"{who} a close that cannot be sent: {self.close!r}"
+        judge = self._judge() if self.said else None
+        if isinstance(judge, str):
+            yield f"{who} frames, and {judge}"
+        elif judge is not None:
+            yield from (f"{who} {fault}" for frame in self.said if (fault := _fault(frame, judge)) is not None)
+
+    def _judge(self) -> Judge | str:
+        """What judges this side, or why nothing can."""
+        by = JUDGES.get(self.provider)
+        if by is None:
+            return "nothing in tests/frames.py judges them"
+        try:
+            judges: Any = importlib.import_module(by.module)
+        except ModuleNotFoundError as error:
+            return f"what judges them is missing ({error.name}): pip install {by.install}"
+        made: Judge = (judges.ServerJudge if self.is_server else judges.ClientJudge)(self.side)
+        return made
 
 
 class FrameTap:
-    """What was sent while `watching`: `server` by emulators behind real sockets, `client` by codecs of sessions."""
+    """All connections of emulators, with a socket or without, and of codecs of this package, while `watching`."""
 
     def __init__(self) -> None:
-        self.server: list[Message] = []
-        self.client: list[Message] = []
+        self.connections: list[Connection] = []
+        self._by: WeakKeyDictionary[Emulator | Codec, Connection] = WeakKeyDictionary()
+
+    @property
+    def server(self) -> list[Message]:
+        """What emulators said."""
+        return [frame for each in self.connections if each.is_server for frame in each.said]
+
+    @property
+    def client(self) -> list[Message]:
+        """What codecs of sessions said."""
+        return [frame for each in self.connections if not each.is_server for frame in each.said]
 
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Take a note of every frame meanwhile."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Conversation, "_send", self._noting_server(Conversation._send))
+            patch.setattr(Emulator, "drain", self._noting_server(Emulator.drain))
             patch.setattr(Codec, "messages_to_send", self._noting_client(Codec.messages_to_send))
             yield
 
-    def faults(self) -> list[str]:
-        """One line a frame that the SDK's types refuse. Raises `ModuleNotFoundError` without the SDK."""
-        if not self.server and not self.client:
-            return []
-        from tests.sdk_openai import check_client_event, check_server_event
-
-        return [
-            *_faults("an emulator sent", self.server, check_server_event),
-            *_faults("a session sent", self.client, check_client_event),
-        ]
-
     def verdict(self) -> str | None:
-        """Why the test must fail; None when nothing was sent, or all of it is as the SDK has it."""
-        if (self.server or self.client) and importlib.util.find_spec(JUDGED) is None:
-            return f"frames were sent and the SDK that judges them is missing: pip install {JUDGED}"
+        """Why the test must fail; None when nothing was sent, or all of it is as the provider has it."""
         faults = self.faults()
         more = f"\n… and {len(faults) - SHOWN_FAULTS} more" if len(faults) > SHOWN_FAULTS else ""
         return "\n".join(faults[:SHOWN_FAULTS]) + more if faults else None
 
-    def _noting_server(self, send: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(send)
-        def noted(conversation: Any, output: Message | Close) -> Any:
-            route = conversation._emulator.handshake.route
-            if not isinstance(output, Close) and route.partition("/")[0] == JUDGED:
-                self.server.append(output)
-            return send(conversation, output)
+    def faults(self) -> list[str]:
+        """One line for every wrong thing that was sent."""
+        return [fault for connection in self.connections for fault in connection.faults()]
+
+    def _noting_server(self, drain: Callable[..., list[Output]]) -> Callable[..., list[Output]]:
+        @functools.wraps(drain)
+        def noted(emulator: Emulator) -> list[Output]:
+            outputs = drain(emulator)
+            if outputs and _is_ours(emulator, EMULATORS):
+                provider = emulator.handshake.route.partition("/")[0]
+                self._add(emulator, provider, emulator.handshake, outputs)
+            return outputs
 
         return noted
 
     def _noting_client(self, messages_to_send: Callable[..., list[Message]]) -> Callable[..., list[Message]]:
-        @wraps(messages_to_send)
         @functools.wraps(messages_to_send)
         def noted(codec: Codec) -> list[Message]:
             messages = messages_to_send(codec)
-            if type(codec).__module__.rpartition(".")[2] == JUDGED:
-                self.client += messages
+            if messages and _is_ours(codec, CODECS):
+                self._add(codec, provider_of(type(codec)), codec, messages)
             return messages
 
         return noted
 
+    def _add(
+        self, by: Emulator | Codec, provider: str, side: Handshake | Codec, outputs: list[Output] | list[Message]
+    ) -> None:
+        connection = self._by.get(by)
+        if connection is None:
+            connection = self._by[by] = Connection(provider, side)
+            self.connections.append(connection)
+        for output in outputs:
+            connection.add(output)
 
-def _faults(who: str, frames: list[Message], check: Check) -> list[str]:
-    return [fault for frame in frames if (fault := _fault(who, frame, check)) is not None]
+
+def provider_of(codec: type[Codec]) -> str:
+    """The name of the provider of a codec, or of what a test derived from it, by the module it is in."""
+    module = next(kind.__module__ for kind in codec.__mro__ if kind.__module__.startswith(CODECS))
+    name = module.removeprefix(CODECS)
+    return "workers-ai" if name == "workers_ai" else name.partition("_")[0]
 
 
-def _fault(who: str, frame: Message, check: Check) -> str | None:
-    shown = repr(frame[:SHOWN_CHARS])
-    if not isinstance(frame, str):
-        return f"{who} a binary frame: {shown}"
+def _is_ours(by: Emulator | Codec, package: str) -> bool:
+    """Whether it is an emulator or a codec of this package, or derived from one."""
+    return any(kind.__module__.startswith(package) for kind in type(by).__mro__ if kind not in (Emulator, Codec))
+
+
+def _can_be_sent(close: Close) -> bool:
+    return close.code in CLOSE_CODES and len(close.reason.encode()) <= CLOSE_REASON_BYTES
+
+
+def _fault(frame: Message, judge: Judge) -> str | None:
     try:
-        check(frame)
+        judge.check(frame)
     except Exception as error:
-        return f"{who} {shown}: {' '.join(str(error).split())[:SHOWN_CHARS]}"
+        return f"{frame[:SHOWN_CHARS]!r}: {' '.join(str(error).split())[:SHOWN_CHARS]}"
     return None

@@ -1,8 +1,8 @@
 """The official SDK as a judge of what an emulator says, and as an oracle of what a client would.
 
 Private names of the SDK that are used: `live.ws_connect` and `_live_converters._LiveServerMessage_from_mldev`. Its own
-`LiveClientMessage` is no judge of client frames (it has no `realtimeInputConfig`), so these are compared with what its
-client sends for the same wish.
+`LiveClientMessage` lacks what `SETUP_EXTRAS` names; what a client sends for a wish is compared with what the SDK's
+client sends for the same wish besides.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from google import genai
 from google.genai import _live_converters, live, types
 from websockets.asyncio.client import connect
 
-from aigw_notebook.gateway.emulate import Conversation
-from aigw_notebook.gateway.emulators.base import Close
+from aigw_notebook.gateway.emulators.base import Handshake
+from aigw_notebook.providers.base import Codec, Message
+from tests.judging import audio_bytes, check_samples, parsed
 
-__all__ = ["camel", "check_server_frame", "judged_frames", "plain_sockets", "sdk_sends"]
+__all__ = ["ClientJudge", "ServerJudge", "camel", "check_server_frame", "plain_sockets", "sdk_sends"]
 
 TOP = {
     "setupComplete",
@@ -40,6 +41,52 @@ OPAQUE = {
     *("args", "response", "properties", "labels", "parametersJsonSchema", "responseJsonSchema"),
     *("default", "example", "defs", "enum"),
 }
+
+SETUP_EXTRAS: dict[str, Any] = {"realtimeInputConfig": types.RealtimeInputConfig}
+"""Fields of a setup that the service takes and the SDK's client sends, and that the SDK's own type of it lacks."""
+
+AUDIO_TYPE = "audio/pcm;rate=24000"
+
+
+class ServerJudge:
+    """The service's side of a connection: binary frames, `setupComplete` first and once, audio in whole samples."""
+
+    def __init__(self, handshake: Handshake) -> None:
+        self._is_set_up = False
+
+    def check(self, frame: Message) -> None:
+        """Raises unless the frame is a message as the SDK has it, and may come here."""
+        if not isinstance(frame, bytes):
+            raise ValueError("a text frame: the service sends binary frames")
+        message = check_server_frame(frame)
+        if ("setupComplete" in message) == self._is_set_up:
+            raise ValueError("setupComplete comes first and once")
+        self._is_set_up = True
+        for part in message.get("serverContent", {}).get("modelTurn", {}).get("parts", ()):
+            self._check_part(part)
+
+    def _check_part(self, part: dict[str, Any]) -> None:
+        if "inlineData" in part:
+            if part["inlineData"]["mimeType"] != AUDIO_TYPE:
+                raise ValueError(f"the service speaks {AUDIO_TYPE}")
+            check_samples(audio_bytes(part["inlineData"]["data"]), "pcm")
+
+
+class ClientJudge:
+    """A client's side of a connection. That the setup comes first and once is what the emulator itself insists on."""
+
+    def __init__(self, codec: Codec) -> None:
+        """Nothing of the codec matters."""
+
+    def check(self, frame: Message) -> None:
+        """Raises unless the frame is a message as the SDK has it."""
+        message = parsed(frame)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # an unknown word of an enumeration only warns
+            for name, kind in SETUP_EXTRAS.items():
+                if name in message.get("setup", {}):
+                    kind.model_validate_json(json.dumps(message["setup"].pop(name)))
+            types.LiveClientMessage.model_validate_json(json.dumps(message))
 
 
 def check_server_frame(raw: str | bytes) -> dict[str, Any]:
@@ -118,22 +165,3 @@ async def sdk_sends(model: str, config: types.LiveConnectConfig, *calls: tuple[s
             for name, named in calls:
                 await getattr(session, name)(**named)
     return [camel(message) for message in socket.sent]
-
-
-@contextmanager
-def judged_frames() -> Iterator[list[dict[str, Any]]]:
-    """Every frame that an emulator sends meanwhile, checked by `check_server_frame` at the end."""
-    frames: list[str | bytes] = []
-    send = Conversation._send
-
-    def noting(conversation: Conversation, output: Any) -> Any:
-        if not isinstance(output, Close):
-            frames.append(output)
-        return send(conversation, output)
-
-    checked: list[dict[str, Any]] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Conversation, "_send", noting)
-        yield checked
-    assert all(isinstance(frame, bytes) for frame in frames), "the service sends binary frames"
-    checked += [check_server_frame(frame) for frame in frames]

@@ -13,7 +13,11 @@ from openai.types.realtime import RealtimeServerEvent
 from openai.types.realtime.realtime_client_event import RealtimeClientEvent
 from pydantic import Field, TypeAdapter
 
-__all__ = ["check_client_event", "check_server_event"]
+from aigw_notebook.gateway.emulators.base import Handshake
+from aigw_notebook.providers.base import Codec, Message
+from tests.judging import audio_bytes, check_samples, text_of
+
+__all__ = ["ClientJudge", "ServerJudge", "check_client_event", "check_server_event"]
 
 SERVER: TypeAdapter[Any] = TypeAdapter(Annotated[RealtimeServerEvent, Field(discriminator="type")])
 CLIENT: TypeAdapter[Any] = TypeAdapter(Annotated[RealtimeClientEvent, Field(discriminator="type")])
@@ -23,6 +27,32 @@ SESSION_EXTRAS = ("id", "object", "expires_at")
 
 OBFUSCATED = ("delta",)
 """Events whose type ends so may carry `obfuscation`, random padding."""
+
+
+class ServerJudge:
+    """The service's side of a connection. Audio is whole samples of the format that the session has."""
+
+    def __init__(self, handshake: Handshake) -> None:
+        self._encoding = "pcm"
+
+    def check(self, frame: Message) -> None:
+        """Raises unless the frame is text and an event as the SDK has it."""
+        event = check_server_event(text_of(frame))
+        sound = event.get("session", {}).get("audio", {}).get("output", {}).get("format", {})
+        self._encoding = sound.get("type", f"audio/{self._encoding}").removeprefix("audio/")
+        if event["type"] == "response.output_audio.delta":
+            check_samples(audio_bytes(event["delta"]), self._encoding)
+
+
+class ClientJudge:
+    """A client's side of a connection."""
+
+    def __init__(self, codec: Codec) -> None:
+        """Nothing of the codec matters."""
+
+    def check(self, frame: Message) -> None:
+        """Raises unless the frame is text and an event as the SDK has it."""
+        check_client_event(text_of(frame))
 
 
 def check_server_event(raw: str) -> dict[str, Any]:

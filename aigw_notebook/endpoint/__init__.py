@@ -9,11 +9,12 @@ next step.
 from __future__ import annotations
 
 from .address import AuthForm, Endpoint, resolve
-from .gateway import Gateway, GatewayKind
-from .redaction import SILENT, redact, safe_url
+from .gateway import SESSION_METADATA, Gateway, GatewayKind
+from .redaction import SILENT, redact, safe_url, suspicion
 from .refusals import explain_close, explain_refusal
 
 __all__ = [
+    "SESSION_METADATA",
     "SILENT",
     "AuthForm",
     "Endpoint",
@@ -24,4 +25,5 @@ __all__ = [
     "redact",
     "resolve",
     "safe_url",
+    "suspicion",
 ]

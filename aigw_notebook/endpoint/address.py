@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..errors import ConfigurationError, MissingKey, Unsupported
-from .gateway import Gateway, check_header_text, first_set
+from .gateway import MAX_METADATA, METADATA_HEADER, SESSION_METADATA, Gateway, check_header_text, first_set
 from .redaction import redact, safe_url
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ AuthForm: TypeAlias = Literal["header", "query", "subprotocol"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """All that opening a socket needs. `safe` and `where` are for showing; `secrets` is what `redact` must hide."""
+    """All that opening a socket needs. `safe` and `where` are for showing; `secrets` is what `redact` must hide.
+
+    `way_round` says what to try when the gateway lets a client in and no session comes of it; "" where nothing is left.
+    """
 
     url: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
@@ -32,6 +36,22 @@ class Endpoint:
     safe: str
     where: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    way_round: str = ""
+
+    def naming(self, session_id: str) -> Endpoint:
+        """The same with the session's id among the metadata, by which a gateway's log rows are found again.
+
+        It is the entry `SESSION_METADATA`. The caller's own metadata stays as it is: where that fills the entries that
+        a gateway keeps, or has one of this name, nothing is added. Past a gateway nobody would read it.
+        """
+        if self.kind == "direct":
+            return self
+        own = json.loads(dict(self.headers).get(METADATA_HEADER, "{}"))
+        metadata = {SESSION_METADATA: session_id, **own}
+        if len(metadata) > MAX_METADATA:
+            return self
+        others = tuple(header for header in self.headers if header[0] != METADATA_HEADER)
+        return replace(self, headers=(*others, (METADATA_HEADER, json.dumps(metadata))))
 
 
 @dataclass(slots=True)
@@ -77,7 +97,8 @@ def resolve(
         _sign_in(request, way, auth)
     address = f"{way.url}/{provider.route}" if way else provider.direct_url
     url = _url(address + provider.tail(settings), request.query)
-    secrets = tuple(secret for secret in (way.token if way else None, key) if secret)
+    known = (way.token if way else None, key, *provider.secrets(settings))
+    secrets = tuple(secret for secret in known if secret)
     return Endpoint(
         url=url,
         headers=tuple(request.headers),
@@ -86,6 +107,7 @@ def resolve(
         safe=redact(safe_url(url), secrets),
         where=_where(provider, way),
         secrets=secrets,
+        way_round=_way_round(provider, way, key),
     )
 
 
@@ -96,10 +118,12 @@ def _provider_key(
         raise Unsupported(f"{provider.title} can be reached through a gateway only: leave direct=True out")
     if gateway is not None and gateway.kind == "embedded":
         return None
+    forms = (provider.auth.header, provider.auth.query, provider.auth.subprotocol)
+    if api_key and gateway is not None and not any(forms):
+        raise ConfigurationError(f"{provider.title} takes no key beside the gateway's token: leave api_key out")
     found = None if gateway is not None and gateway.byok_alias else first_set(environ, *provider.auth.env)
     key = (api_key or "").strip() or (found[1] if found else None)
     check_header_text(f"the key for {provider.title}", key)
-    forms = (provider.auth.header, provider.auth.query, provider.auth.subprotocol)
     if key is None and gateway is None and any(forms):
         raise MissingKey(
             f"no key for {provider.title}: set {' or '.join(provider.auth.env) or 'one'} or pass api_key; "
@@ -144,6 +168,15 @@ def _url(base: str, query: Mapping[str, str | Sequence[str]]) -> str:
     if not query:
         return base
     return f"{base}{'&' if '?' in base else '?'}{urlencode(query, doseq=True, quote_via=quote, safe='@/:')}"
+
+
+def _way_round(provider: Provider, gateway: Gateway | None, key: str | None) -> str:
+    if gateway is None:
+        return ""
+    sends_key = key is not None or gateway.kind == "embedded" or not provider.auth.any_form
+    ways = [] if sends_key else ["pass api_key=… instead of a key stored in the gateway"]
+    ways += ["go past the gateway with direct=True"] if provider.direct_url else []
+    return ", and failing that ".join(ways)
 
 
 def _where(provider: Provider, gateway: Gateway | None) -> str:

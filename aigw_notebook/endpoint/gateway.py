@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 
-__all__ = ["Gateway", "GatewayKind", "check_header_text", "first_set"]
+__all__ = ["SESSION_METADATA", "Gateway", "GatewayKind", "check_header_text", "first_set"]
 
 GatewayKind: TypeAlias = Literal["cloudflare", "custom", "embedded"]
 """Cloudflare's own host, a gateway at any other address, or the emulating gateway of this process."""
@@ -26,6 +26,10 @@ _GATEWAY_PATH = re.compile(r"(?P<before>.*)/v1/(?P<account>[^/]+)/(?P<gateway>[^
 _WEBSOCKET_SCHEME = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 _HEADER_TEXT = re.compile(r"[\x21-\x7e]+")
 MAX_METADATA = 5
+METADATA_HEADER = "cf-aig-metadata"
+
+SESSION_METADATA = "aigw_session"
+"""The name of the metadata entry that holds the id of a session of this package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,9 @@ class Gateway:
     """Where a gateway is and how one signs in to it; mostly made by one of the constructors below.
 
     `account_id` and `gateway_id` are None where the address has no such part (a custom domain). `metadata` (at most
-    five entries, values text, numbers or booleans), `byok_alias`, `event_id` and `collect_log` travel as `cf-aig-*`
-    headers. Kind "embedded" promises that every answer is emulated: no provider key is sent there.
+    five entries, values text, numbers or booleans), `byok_alias` (which stored key), `event_id`, `collect_log` (whether
+    a log row is kept) and `collect_log_payload` (whether with what was said) travel as `cf-aig-*` headers.
+    Kind "embedded" promises that every answer is emulated: no provider key is sent there.
     """
 
     base_url: str = f"wss://{CLOUDFLARE_HOST}"
@@ -46,6 +51,7 @@ class Gateway:
     byok_alias: str | None = None
     event_id: str | None = None
     collect_log: bool | None = None
+    collect_log_payload: bool | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", _websocket_url(self.base_url))
@@ -124,12 +130,12 @@ class Gateway:
     def headers(self) -> list[tuple[str, str]]:
         """The `cf-aig-*` headers, without the token."""
         metadata = json.dumps(self.metadata) if self.metadata else None
-        collect_log = None if self.collect_log is None else str(bool(self.collect_log)).lower()
         values = (
-            ("cf-aig-metadata", metadata),
+            (METADATA_HEADER, metadata),
             ("cf-aig-byok-alias", self.byok_alias),
             ("cf-aig-event-id", self.event_id),
-            ("cf-aig-collect-log", collect_log),
+            ("cf-aig-collect-log", _switch(self.collect_log)),
+            ("cf-aig-collect-log-payload", _switch(self.collect_log_payload)),
         )
         return [(name, value) for name, value in values if value is not None]
 
@@ -150,6 +156,10 @@ class Gateway:
             raise ConfigurationError("account_id must be 1 to 64 letters, digits, '.', '_', '~' or '-'")
         if not _GATEWAY_ID.fullmatch(name):
             raise ConfigurationError("gateway_id must be 1 to 64 letters, digits, '_' or '-': use the gateway's name")
+
+
+def _switch(value: bool | None) -> str | None:
+    return None if value is None else str(bool(value)).lower()
 
 
 def _websocket_url(url: str) -> str:

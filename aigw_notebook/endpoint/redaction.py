@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 from urllib.parse import quote, quote_plus, unquote_plus, urlsplit, urlunsplit
 
-__all__ = ["SILENT", "redact", "safe_url"]
+__all__ = ["SILENT", "redact", "safe_url", "suspicion"]
 
 SILENT = logging.Logger("aigw_notebook.silent", logging.CRITICAL + 1)
 """The logger for sockets: the websockets library writes headers, paths, subprotocols and frames at DEBUG level.
@@ -92,6 +92,24 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
         if any(mark in lowered for mark in marks):
             text = pattern.sub(rf"\1{HIDDEN}", text)
     return _without(text, written)
+
+
+def suspicion(secrets: Iterable[str] = (), *, marks: Iterable[str] = ()) -> Callable[[str], bool]:
+    """A quick test for many texts: False where `redact`, with these secrets, has nothing to hide.
+
+    Texts that hold one of `marks` (in lower case) are suspected too.
+    """
+    forms = (form for secret in secrets if len(secret) >= SHORTEST_SECRET for form in _written_forms(secret))
+    suspected = {form.lower() for form in forms} | {mark for known in _PATTERNS for mark in known.marks} | {*marks}
+
+    def suspects(text: str) -> bool:
+        lowered = text.lower()
+        for mark in suspected:  # noqa: SIM110  (`any` takes twice as long)
+            if mark in lowered:
+                return True
+        return False
+
+    return suspects
 
 
 def _written_forms(secret: str) -> set[str]:

@@ -54,17 +54,23 @@ _UNAUTHORIZED_STATUS = {401, 403}
 _UNAUTHORIZED_CODES = {2009}
 
 
+_PROVIDER_FAILED_STATUS = {400, 500}
+_PROVIDER_FAILED_CODES = {2002, 2005}
+"""Refusals whose cause may be the gateway's way to the provider, so that another way may do."""
+
+
 class _Complaint(NamedTuple):
     code: int | str | None
     words: str
 
 
 def explain_refusal(
-    status: int, body: bytes | str, headers: Mapping[str, str], *, secrets: Iterable[str] = ()
+    status: int, body: bytes | str, headers: Mapping[str, str], *, secrets: Iterable[str] = (), way_round: str = ""
 ) -> GatewayError:
     """The error for an upgrade that was answered with HTTP `status`: `Unauthorized` or `UpstreamRefused`.
 
-    The message holds the peer's own words, trimmed and without secrets, and a hint. Header names match in any case.
+    The message holds the peer's own words, trimmed and without secrets, and a hint, with `way_round` where another way
+    to the provider may help. Header names match in any case.
     """
     complaint = _complaint(body)
     access = 300 <= status < 400 and "/cdn-cgi/access/" in _header(headers, "location")
@@ -75,6 +81,9 @@ def explain_refusal(
         f"the connection was refused with HTTP {status}{f' ({said})' if said else ''}: "
         f"{_ACCESS if access else _refusal_hint(status, complaint.code)}{f'; wait {wait} s' if wait.isdigit() else ''}"
     )
+    by_code = complaint.code in _PROVIDER_FAILED_CODES
+    if way_round and (by_code or (status in _PROVIDER_FAILED_STATUS and complaint.code not in _BY_CODE)):
+        message += f"; or {way_round}"
     unauthorized = access or status in _UNAUTHORIZED_STATUS or complaint.code in _UNAUTHORIZED_CODES
     kind = Unauthorized if unauthorized else UpstreamRefused
     return kind(message, status=status, code=code)
@@ -145,6 +154,8 @@ def _trimmed(words: str, secrets: Iterable[str]) -> str:
 class _Cause(NamedTuple):
     hint: str
     unauthorized: bool = False
+    go_round: bool = False
+    """Whether another way to the provider may help; such a cause is also meant when the peer never said a word."""
 
 
 _KEY = _Cause("the provider did not accept the key: check that it is set, valid and for this provider", True)
@@ -167,15 +178,16 @@ _BY_REASON = _reasons(
 
 _BY_REASON_BEFORE_READY = _reasons(
     (r"user location|region", _Cause("the provider does not serve this region: connect from another")),
-    (r"beta", _Cause("an outdated protocol was asked for: leave out beta headers and beta settings")),
+    (r"(?<![a-z0-9])beta", _Cause("an outdated protocol was asked for: leave out beta headers and beta settings")),
     (r"model", _Cause("the provider does not accept the model: choose another, by its exact name")),
 )
 _BEFORE_READY: dict[int, _Cause] = {
     1000: _Cause("the provider ended the session before it began: check the model and the other settings"),
     1001: _Cause("the provider went away: try again"),
     1006: _Cause(
-        "the gateway accepted the upgrade and dropped the connection at the first frame, as it does when it cannot "
-        "reach the provider: check the provider key and the model, or try direct=True"
+        "the peer accepted the upgrade and dropped the connection at the first frame, as a gateway does that cannot "
+        "reach the provider: check the provider key and the model",
+        go_round=True,
     ),
     1007: _Cause("the provider did not accept the opening message: check the settings"),
     1008: _Cause("the provider refused the session: check the model, the settings and the key"),
@@ -187,7 +199,9 @@ _BEFORE_READY: dict[int, _Cause] = {
     3003: _KEY,
     4000: _Cause("the provider did not accept the model or a header: check the model, and leave out beta headers"),
     4001: _Cause(
-        "the provider saw no key: keys stored in a gateway may not be used for realtime sessions, so pass the key", True
+        "the provider saw no key: keys stored in a gateway may not be used for realtime sessions, so pass the key",
+        unauthorized=True,
+        go_round=True,
     ),
 }
 _ONCE_READY: dict[int, str] = {
@@ -205,21 +219,31 @@ _ONCE_READY: dict[int, str] = {
 _UNKNOWN = "the code is the provider's own: look it up in its documentation"
 
 
-def explain_close(code: int, reason: str, *, ready: bool, secrets: Iterable[str] = ()) -> GatewayError:
-    """The error for a connection that was closed by the peer.
+def explain_close(
+    code: int, reason: str, *, ready: bool, silent: bool = False, secrets: Iterable[str] = (), way_round: str = ""
+) -> GatewayError:
+    """The error for a connection that was closed by the peer, which in a `silent` one never said a word.
 
-    Once the session was ready it is `SessionEnded`; before, `Unauthorized` or `UpstreamRefused`, with a diagnosis.
+    Once the session was ready it is `SessionEnded`; before, `Unauthorized` or `UpstreamRefused`, with a diagnosis and
+    with `way_round` where another way to the provider may help.
     """
     words = redact(reason, secrets)
     frame = f"close code {code}, {_trimmed(reason, secrets)}" if words else f"close code {code}"
     cause = _cause(reason, _BY_REASON if ready else (*_BY_REASON, *_BY_REASON_BEFORE_READY))
+    opening = _BEFORE_READY.get(code, _Cause(_UNKNOWN))
     if ready:
-        hint = cause.hint if cause else _ONCE_READY.get(code, _UNKNOWN)
-        return SessionEnded(f"the session ended ({frame}): {hint}", close_code=code, reason=words)
-    cause = cause or _BEFORE_READY.get(code, _Cause(_UNKNOWN))
-    kind = Unauthorized if cause.unauthorized else UpstreamRefused
-    message = f"the session was refused before it was ready ({frame}): {cause.hint}"
+        once = opening if silent and opening.go_round else _Cause(_ONCE_READY.get(code, _UNKNOWN))
+        message = f"the session ended ({frame}): {_advice(cause or once, opening, way_round)}"
+        return SessionEnded(message, close_code=code, reason=words)
+    kind = Unauthorized if (cause or opening).unauthorized else UpstreamRefused
+    message = f"the session was refused before it was ready ({frame}): {_advice(cause or opening, opening, way_round)}"
     return kind(message, close_code=code, reason=words)
+
+
+def _advice(cause: _Cause, opening: _Cause, way_round: str) -> str:
+    """The cause's hint. A key that is refused with the code of a missing one is one that never got there."""
+    go_round = cause.go_round or (cause is _KEY and opening.go_round)
+    return f"{cause.hint}, or {way_round}" if go_round and way_round else cause.hint
 
 
 def _cause(reason: str, table: _Reasons) -> _Cause | None:

@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .faults import Faults
     from .local import LocalGateway
     from .upstreams import Upstream
 
-__all__ = ["LocalGateway", "Upstream"]
+__all__ = ["Faults", "LocalGateway", "Upstream"]
 
-_HOMES = {"LocalGateway": ".local", "Upstream": ".upstreams"}
+_HOMES = {"Faults": ".faults", "LocalGateway": ".local", "Upstream": ".upstreams"}
 
 
 def __getattr__(name: str) -> Any:

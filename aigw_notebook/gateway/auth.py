@@ -48,8 +48,15 @@ def is_authorized(request: ClientRequest, token: str) -> bool:
 
 
 def provider_key(request: ClientRequest, auth: KeyAuth) -> str | None:
-    """The provider's credential in the request, from header, query or subprotocol in this order; None without one."""
-    return _key_in_header(request, auth) or _key_in_query(request, auth) or _key_in_subprotocol(request, auth)
+    """The provider's credential in the request, from header, query or subprotocol in this order; None without one.
+
+    The forms that a provider itself takes, and those that others use, are looked at after the gateway's own.
+    """
+    for forms in (auth, *((auth.direct,) if auth.direct else ()), *auth.also):
+        key = _key_in_header(request, forms) or _key_in_query(request, forms) or _key_in_subprotocol(request, forms)
+        if key is not None:
+            return key
+    return None
 
 
 def choose_subprotocol(offered: Sequence[str], auth: KeyAuth | None = None) -> str | None:
@@ -104,7 +111,10 @@ def _key_in_query(request: ClientRequest, auth: KeyAuth) -> str | None:
 
 
 def _key_in_subprotocol(request: ClientRequest, auth: KeyAuth) -> str | None:
-    if not auth.subprotocol:
+    if auth.subprotocol is None:
         return None
+    if not auth.subprotocol:
+        pairs = zip(request.offered, request.offered[1:], strict=False)
+        return next((entry for word, entry in pairs if word in auth.subprotocol_with), None)
     found = (e.removeprefix(auth.subprotocol) for e in request.offered if e.startswith(auth.subprotocol))
     return next(found, None) or None

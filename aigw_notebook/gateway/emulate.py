@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from ..providers.base import Message
 from .closing import close_as
-from .counters import Counters, size_of
+from .counters import Traffic, size_of
 from .emulators.base import Close, Emulator, Job
 from .jobs import JobRun
 
@@ -28,8 +29,8 @@ log = logging.getLogger(__name__)
 BURST = 64
 """Messages the reader sends by itself before it leaves the rest to the pump and reads on."""
 
-SEND_ROOM = 64 * 1024
-"""Bytes waiting for a slow client above which the reader no longer sends by itself."""
+SEND_ROOM = 32 * 1024
+"""Bytes waiting for a slow client above which the reader no longer sends by itself: beyond them a send would wait."""
 
 OUTBOX_LIMIT = 256
 """Messages waiting for a slow client above which the emulator gets no more input and no more results."""
@@ -51,7 +52,7 @@ class Conversation:
     thread brought. Whoever sends, the order is that of the emulator's queue.
 
     A client that reads slowly stops the wake-ups first, then (at `OUTBOX_LIMIT`) job results and its own input, so
-    memory stays bounded; what it says is heard until then.
+    memory stays bounded; what it says is heard until then. `keyless` lets the emulator begin as one that got no key.
     """
 
     def __init__(
@@ -60,13 +61,15 @@ class Conversation:
         emulator: Emulator,
         *,
         executor: ThreadPoolExecutor,
-        counters: Counters,
+        traffic: Traffic,
         clock: Callable[[], float] = monotonic_ms,
+        keyless: bool = False,
     ) -> None:
         self._socket = socket
         self._emulator = emulator
+        self._open = emulator.open_keyless if keyless else emulator.open
         self._executor = executor
-        self._counters = counters
+        self._traffic = traffic
         self._clock = clock
         self._outbox: deque[Message | Close] = deque()
         self._sending = False
@@ -82,7 +85,7 @@ class Conversation:
         """Converse until the connection is closed; the emulator's jobs are cancelled and it is told so."""
         pump = asyncio.create_task(self._pump())
         try:
-            self._step(self._emulator.open)
+            self._step(self._open)
             await self._send_some()
             await self._read()
         except ConnectionClosed:
@@ -92,14 +95,21 @@ class Conversation:
             await asyncio.gather(pump, return_exceptions=True)
             self._finish()
 
+    def expire(self) -> None:
+        """Let the emulator say that the session's time is up, where its provider has a word for it."""
+        self._step(self._emulator.expire)
+        self._kick.set()
+
     async def _read(self) -> None:
         while True:
             message = await self._socket.recv()
-            self._counters.frames_in += 1
-            self._counters.bytes_in += size_of(message)
+            self._traffic.frames_in += 1
+            self._traffic.bytes_in += size_of(message)
+            if self._is_over():
+                continue  # the answer to a close frame stands behind all that the client said before it
             self._step(self._emulator.receive, message)
             await self._send_some()
-            if len(self._outbox) > OUTBOX_LIMIT:
+            if len(self._outbox) > OUTBOX_LIMIT and not self._is_over():
                 self._room.clear()
                 await self._room.wait()
 
@@ -154,7 +164,7 @@ class Conversation:
             self._sending = True
             try:
                 left = BURST
-                while left and self._outbox and self._socket.transport.get_write_buffer_size() <= SEND_ROOM:
+                while left and self._outbox and self._takes_at_once(self._outbox[0]):
                     left -= 1
                     await self._send(self._outbox.popleft())
             finally:
@@ -163,6 +173,17 @@ class Conversation:
                 self._make_room()
         if self._outbox or self._emulator.next_wake_ms != self._armed_ms:
             self._kick.set()
+
+    def _takes_at_once(self, output: Message | Close) -> bool:
+        """Whether this can go out without a wait: the reader must go on reading, or it misses the client's close."""
+        if isinstance(output, Close):
+            return False
+        waiting = self._socket.transport.get_write_buffer_size()
+        return not waiting or waiting + size_of(output) < SEND_ROOM
+
+    def _is_over(self) -> bool:
+        """Whether one side has said goodbye: nothing more is answered."""
+        return self._ended or self._socket.state is not State.OPEN
 
     async def _send_all(self) -> None:
         """Send everything, as fast as the client takes it. While the reader is sending, it is left to finish."""
@@ -184,8 +205,8 @@ class Conversation:
             await close_as(self._socket, output.code, output.reason)
             return
         await self._socket.send(output)
-        self._counters.frames_out += 1
-        self._counters.bytes_out += size_of(output)
+        self._traffic.frames_out += 1
+        self._traffic.bytes_out += size_of(output)
 
     async def _breathe(self) -> None:
         """Let the loop turn now and then: sending to a client that reads quickly never waits by itself."""

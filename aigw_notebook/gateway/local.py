@@ -9,14 +9,18 @@ import logging
 import re
 import secrets
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
 
 from ..errors import ConfigurationError
 from .counters import Counters
-from .emulators.base import Pace
 from .engines.base import Engines
+from .faults import Faults, FaultsLike, FaultTable
+from .logs import Log
+from .paces import PaceLike, PaceTable
+from .rate import RateLimit, checked_limit
 from .routes import RouteTable
 from .server import GatewayServer, GatewaySettings
 from .upstreams import Upstreams, UpstreamsLike
@@ -40,8 +44,11 @@ class LocalGateway:
     `upstreams` names an address to relay to: `{route: URL | Upstream | "live"}`, one other gateway's base URL for all
     routes, or "live" for every provider's own service, which costs money.
 
-    `pace` is how fast emulators answer and `engines` what they answer with (None: the default set, made when first
-    needed). It can be started again after it was stopped; with port 0 on another port.
+    `pace` is how fast emulators answer: one for all, or by route as in `{"route": Pace(...), "*": Pace(...)}` (None: at
+    a reader's pace). `engines` is what they answer with (None: the best installed, see `AIGW_NOTEBOOK_ENGINES`).
+    `faults` are troubles made on purpose, for every route or by route, see `Faults`; `rate_limit` is (connections,
+    seconds): more upgrades than that are refused. `routes` finds what stands behind each route (None: the registry
+    does, as told above). It can be started again after it was stopped; with port 0 on another port.
     """
 
     def __init__(
@@ -54,8 +61,11 @@ class LocalGateway:
         gateway: str = "notebook",
         authentication: bool = True,
         upstreams: UpstreamsLike = None,
-        pace: Pace | None = None,
+        pace: PaceLike = None,
         engines: Engines | None = None,
+        faults: FaultsLike = None,
+        rate_limit: RateLimit | None = None,
+        routes: RouteTable | None = None,
     ) -> None:
         self._settings = GatewaySettings(
             host=host,
@@ -65,8 +75,11 @@ class LocalGateway:
             gateway=_checked_name("gateway", gateway),
             authentication=authentication,
             upstreams=Upstreams.of(upstreams),
-            pace=pace or Pace(),
+            paces=PaceTable(pace),
             engines=engines,
+            faults=FaultTable(faults),
+            rate_limit=checked_limit(rate_limit),
+            routes=routes,
         )
         self._lock = threading.Lock()
         self._current: _Running | None = None
@@ -82,6 +95,11 @@ class LocalGateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def ids_seed(self) -> str | None:
+        """What the ids of a session of this package should hold here; None: something of their own."""
+        return None
 
     @property
     def running(self) -> bool:
@@ -107,6 +125,15 @@ class LocalGateway:
         host = _WILDCARDS.get(host, host)
         shown = f"[{host}]" if ":" in host else host
         return f"ws://{shown}:{port}/v1/{self._settings.account}/{self._settings.gateway}"
+
+    @property
+    def faults(self) -> Mapping[str, Faults]:
+        """The troubles made on purpose, by route (`*`: all others). Assign to change them for connections to come."""
+        return self._settings.faults.given
+
+    @faults.setter
+    def faults(self, given: FaultsLike) -> None:
+        self._settings.faults.given = given
 
     @property
     def counters(self) -> dict[str, int]:
@@ -136,8 +163,11 @@ class LocalGateway:
 
     def emulates(self, route: str) -> bool:
         """Whether an emulator answers on `route`; False where it is relayed, or nothing is there."""
-        found = RouteTable(self._settings.upstreams).find(route)
+        found = self._routes().find(route)
         return found is not None and found.emulator is not None
+
+    def _routes(self) -> RouteTable:
+        return self._settings.routes or RouteTable(self._settings.upstreams)
 
     def describe(self) -> dict[str, Any]:
         """What it is and what stands behind each route, as plain values without a secret."""
@@ -146,8 +176,9 @@ class LocalGateway:
             "account": self._settings.account,
             "gateway": self._settings.gateway,
             "authentication": self._settings.authentication,
-            "routes": RouteTable(self._settings.upstreams).describe(),
+            "routes": self._routes().describe(),
             "counters": self.counters,
+            "logs": (self._current.server.log if self._current is not None else Log()).describe(),
         }
 
 

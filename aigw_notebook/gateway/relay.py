@@ -20,7 +20,7 @@ from websockets.frames import CloseCode
 from ..endpoint import SILENT
 from .auth import TOKEN_HEADER, is_beta_header, is_beta_subprotocol, without_gateway_entries
 from .closing import close_as
-from .counters import Counters, size_of
+from .counters import Traffic, size_of
 from .request import ClientRequest
 from .upstreams import Upstream, rest_of
 
@@ -81,11 +81,11 @@ async def dial(upstream: Upstream, request: ClientRequest, matched: str) -> Clie
         raise UpstreamUnreachable(type(error).__name__) from None
 
 
-async def relay(client: ServerConnection, upstream: ClientConnection, counters: Counters) -> None:
+async def relay(client: ServerConnection, upstream: ClientConnection, traffic: Traffic) -> None:
     """Pass messages both ways until one side closes, then close the other with the same code and reason."""
-    downward = asyncio.create_task(_downward(upstream, client, counters))
+    downward = asyncio.create_task(_downward(upstream, client, traffic))
     try:
-        await _upward(client, upstream, counters)
+        await _upward(client, upstream, traffic)
         await downward
     finally:
         downward.cancel()
@@ -93,23 +93,23 @@ async def relay(client: ServerConnection, upstream: ClientConnection, counters: 
         await asyncio.gather(downward, return_exceptions=True)
 
 
-async def _upward(client: ServerConnection, upstream: ClientConnection, counters: Counters) -> None:
+async def _upward(client: ServerConnection, upstream: ClientConnection, traffic: Traffic) -> None:
     try:
         while True:
             message = await client.recv()
-            counters.frames_in += 1
-            counters.bytes_in += size_of(message)
+            traffic.frames_in += 1
+            traffic.bytes_in += size_of(message)
             await upstream.send(message)
     except ConnectionClosed:
         await _pass_close(client, upstream)
 
 
-async def _downward(upstream: ClientConnection, client: ServerConnection, counters: Counters) -> None:
+async def _downward(upstream: ClientConnection, client: ServerConnection, traffic: Traffic) -> None:
     try:
         while True:
             message = await upstream.recv()
-            counters.frames_out += 1
-            counters.bytes_out += size_of(message)
+            traffic.frames_out += 1
+            traffic.bytes_out += size_of(message)
             await client.send(message)
     except ConnectionClosed:
         await _pass_close(upstream, client)

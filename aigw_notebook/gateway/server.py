@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -20,13 +20,33 @@ from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from ..endpoint import SILENT
+from ..errors import ConfigurationError
 from ..providers.base import counting_ids
 from .auth import TOKEN_HEADER, choose_subprotocol, is_authorized, provider_key, without_gateway_entries
-from .counters import Counters
+from .counters import Counters, Traffic
 from .emulate import Conversation, monotonic_ms
-from .emulators.base import Handshake, Pace
+from .emulators.base import Handshake, Refused, UsageTally
 from .engines.base import Engines
-from .refusals import INVALID_PROVIDER, NO_ROUTE, UNAUTHORIZED, UNKNOWN_GATEWAY, Refusal, answer_ids, unreachable
+from .faults import Faults, FaultTable, take_switches
+from .faulty import after, faulty
+from .logs import Log, LogDraft
+from .logs_api import LogsApi
+from .paces import PaceTable
+from .rate import RateLimit, RateLimiter
+from .refusals import (
+    ANSWERS,
+    INVALID_PROVIDER,
+    NO_ROUTE,
+    RATE_LIMITED,
+    UNAUTHORIZED,
+    UNKNOWN_GATEWAY,
+    PlainRefusal,
+    Refusal,
+    answer_ids,
+    former_ids,
+    misread,
+    unreachable,
+)
 from .relay import CLOSE_TIMEOUT_S, DIAL_TIMEOUT_S, MAX_SIZE, UpstreamRefusal, UpstreamUnreachable, dial, relay
 from .request import ClientRequest
 from .routes import Destination, RouteTable
@@ -41,7 +61,14 @@ DEFAULT_GATEWAY = "default"
 
 _REMEMBERED_ROUTES = 256
 _ABORT_TIMEOUT_S = 1.0
+_GOODBYE_TIMEOUT_S = 0.5
 _TURNS_TO_ACCEPT = 3
+_ROWS_TIMEOUT_S = 0.5
+
+WARM_UP_AFTER_S = 0.3
+"""Engines load only after the first words of the first answer: what they load holds up all threads for a moment."""
+
+AnyRefusal: TypeAlias = Refusal | PlainRefusal
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -63,9 +90,12 @@ class GatewaySettings:
     gateway: str = "notebook"
     authentication: bool = True
     upstreams: Upstreams = field(default_factory=Upstreams, repr=False)
-    pace: Pace = field(default_factory=Pace)
+    routes: RouteTable | None = field(default=None, repr=False)
+    paces: PaceTable = field(default_factory=PaceTable)
     engines: Engines | None = field(default=None, repr=False)
     clock: Callable[[], float] = monotonic_ms
+    faults: FaultTable = field(default_factory=FaultTable)
+    rate_limit: RateLimit | None = None
 
 
 class GatewayConnection(ServerConnection):
@@ -75,6 +105,10 @@ class GatewayConnection(ServerConnection):
     asked: ClientRequest
     destination: Destination | None = None
     upstream: ClientConnection | None = None
+    faults: Faults = Faults()
+    keyless: bool = False
+    draft: LogDraft | None = None
+    usage: UsageTally | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Be counted among the connections that `stop` has to end."""
@@ -99,11 +133,21 @@ class GatewayServer:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self.counters = Counters()
-        self.routes = RouteTable(settings.upstreams)
+        self.log = Log()
+        self.routes = settings.routes or RouteTable(settings.upstreams)
         self._settings = settings
         self._engines = settings.engines
+        self._warming: asyncio.TimerHandle | None = None
+        self._logs = LogsApi(
+            log=self.log,
+            account=settings.account,
+            gateways=(settings.gateway, DEFAULT_GATEWAY),
+            token=settings.token if settings.authentication else None,
+        )
+        self._limiter = RateLimiter(settings.rate_limit, settings.clock) if settings.rate_limit else None
         self._server: Server | None = None
         self._connections: set[GatewayConnection] = set()
+        self._sessions: dict[GatewayConnection, asyncio.Task[Any] | None] = {}
         self._found: dict[str, Destination] = {}
         self._executor = ThreadPoolExecutor(min(16, (os.cpu_count() or 1) + 4), thread_name_prefix="aigw-gateway-job")
 
@@ -130,15 +174,20 @@ class GatewayServer:
         return host, port
 
     async def stop(self, timeout_s: float) -> None:
-        """Close every client with 1001 and stop listening; what does not end within `timeout_s` is cut off."""
+        """Close every client with 1001 and stop listening; what does not end within `timeout_s` is cut off.
+
+        A client that does not answer the goodbye is cut off sooner, unless it still reads what was said before.
+        """
         if self._server is not None:
             await _stop_accepting(self._server)
             self._server.close()
             self._abort(State.CONNECTING)
             try:
-                await _closed(self._server, timeout_s)
+                await self._clients_gone(self._server, timeout_s)
             except TimeoutError:
                 await self._cut_off(self._server)
+        if self._warming is not None:
+            self._warming.cancel()
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def join_workers(self) -> None:
@@ -155,6 +204,17 @@ class GatewayServer:
             if connection.protocol.state in states:
                 connection.transport.abort()
 
+    async def _clients_gone(self, server: Server, timeout_s: float) -> None:
+        unsent = {client: client.transport.get_write_buffer_size() for client in self._connections}
+        early_s = min(timeout_s, _GOODBYE_TIMEOUT_S)
+        try:
+            await _closed(server, early_s)
+        except TimeoutError:
+            for client, before in unsent.items():
+                if client.transport.get_write_buffer_size() >= before:
+                    client.transport.abort()  # what was sent before can still be read
+            await _closed(server, timeout_s - early_s)
+
     async def _cut_off(self, server: Server) -> None:
         self._abort(*State)
         with suppress(TimeoutError):  # what still runs is cancelled with the loop
@@ -165,10 +225,22 @@ class GatewayServer:
     async def _admit(self, connection: GatewayConnection, request: Request) -> Response | None:
         """The answer that refuses a request, or None when the upgrade may go on."""
         asked = ClientRequest.parse(request.path, request.headers.raw_items())
+        if self._logs.answers(asked):
+            return await self._rows(asked, getattr(request, "method", "GET"))
         response = await (self._lead(connection, asked) if asked.is_upgrade else self._answer(asked))
         if response is not None and response.status_code >= 400 and asked.is_upgrade:
             self.counters.refused += 1
+        if response is not None and connection.draft is not None:
+            self.log.add(connection.draft.refused(response.status_code, response.headers))
         return response
+
+    async def _rows(self, asked: ClientRequest, method: str) -> Response:
+        """The answer to a request for rows. Those of sessions that are just ending are waited for, a little."""
+        ending = [task for client, task in self._sessions.items() if task and client.protocol.state is not State.OPEN]
+        if ending:
+            await asyncio.wait(ending, timeout=_ROWS_TIMEOUT_S)
+        answer = self._logs.answer(asked, method)
+        return _response(answer.status, JSON, answer.body)
 
     async def _answer(self, asked: ClientRequest) -> Response | None:
         """The answer to a plain request; None: the library says that a WebSocket is served here (426)."""
@@ -182,17 +254,34 @@ class GatewayServer:
         return None if answer is None else _response(answer.status, JSON, answer.body)
 
     async def _lead(self, connection: GatewayConnection, asked: ClientRequest) -> Response | None:
-        refusal = self._refusal(asked)
+        switches, asked = take_switches(asked)
+        refusal = self._refusal(asked) or self._fault(connection, asked, switches) or self._over_limit()
         if refusal is not None:
             return _refused(refusal)
         destination = await self._destination(asked.route)
         if destination is None:
             return _refused(INVALID_PROVIDER)
         connection.asked, connection.destination = asked, destination
+        connection.draft = LogDraft.begin(
+            asked,
+            destination.provider,
+            authentication=self._settings.authentication,
+            clock=self._settings.clock,
+        )
         if destination.upstream is not None:
             return await self._dial(connection, asked, destination)
-        refused = destination.emulator.refuse(_handshake(asked, destination)) if destination.emulator else None
+        refused = _refused_by_emulator(connection, _handshake(asked, destination), destination)
         return None if refused is None else _response(refused.status, JSON, refused.body, answer_ids())
+
+    def _fault(self, connection: GatewayConnection, asked: ClientRequest, switches: str) -> AnyRefusal | None:
+        try:
+            connection.faults = Faults.of(switches, self._settings.faults.at(asked.route))
+        except ConfigurationError as error:
+            return misread(str(error))
+        return None if connection.faults.refuse is None else ANSWERS[connection.faults.refuse]
+
+    def _over_limit(self) -> Refusal | None:
+        return None if self._limiter is None or self._limiter.allows() else RATE_LIMITED
 
     def _refusal(self, asked: ClientRequest) -> Refusal | None:
         if not asked.gateway:
@@ -211,9 +300,13 @@ class GatewayServer:
         destination = await loop.run_in_executor(self._executor, self.routes.find, route)
         if destination is not None and destination.emulator is not None and self._engines is None:
             self._engines = await loop.run_in_executor(self._executor, _default_engines)
+            self._warming = loop.call_later(WARM_UP_AFTER_S, self._warm_up, self._engines)
         if destination is not None and len(self._found) < _REMEMBERED_ROUTES:
             self._found[route] = destination
         return destination
+
+    def _warm_up(self, engines: Engines) -> None:
+        self._executor.submit(_warmed_up, engines)
 
     async def _dial(self, connection: GatewayConnection, asked: ClientRequest, to: Destination) -> Response | None:
         assert to.upstream is not None
@@ -231,28 +324,35 @@ class GatewayServer:
 
     def _stamp(self, connection: GatewayConnection, request: Request, response: Response) -> None:
         """Put the ids on a 101: those of the gateway behind this one, if there is one, else new ones."""
-        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS:
+        if response.status_code != http.HTTPStatus.SWITCHING_PROTOCOLS or connection.faults.no_ids:
             return
         event_ids = connection.asked.values("cf-aig-event-id")
-        for name, value in answer_ids(event_ids[0] if event_ids else None).items():
+        make_ids = former_ids if connection.faults.ulid_ids else answer_ids
+        for name, value in make_ids(event_ids[0] if event_ids else None).items():
             response.headers[name] = _upstream_id(connection.upstream, name) or value
+        if connection.draft is not None:
+            connection.draft.identify(response.headers)
 
     # After the upgrade
 
     async def _converse(self, connection: ServerConnection) -> None:
         client = cast(GatewayConnection, connection)
-        self.counters.connections += 1
-        self.counters.open += 1
+        traffic = self.counters.begin()
+        self._sessions[client] = asyncio.current_task()
         try:
-            upstream = client.take_upstream()
-            if upstream is not None:
-                await relay(client, upstream, self.counters)
-            else:
-                await self._emulate(client)
+            async with faulty(client, client.faults) as socket:
+                upstream = client.take_upstream()
+                if upstream is not None:
+                    await relay(socket, upstream, traffic)
+                else:
+                    await self._emulate(client, socket, traffic)
         finally:
-            self.counters.open -= 1
+            del self._sessions[client]
+            if client.draft is not None:
+                self.log.add(client.draft.ended(traffic, client.usage or UsageTally()))
+            self.counters.end(traffic)
 
-    async def _emulate(self, client: GatewayConnection) -> None:
+    async def _emulate(self, client: GatewayConnection, socket: ServerConnection, traffic: Traffic) -> None:
         destination = client.destination
         assert destination is not None and destination.emulator is not None and self._engines is not None
         emulator = destination.emulator(
@@ -260,11 +360,19 @@ class GatewayServer:
             engines=self._engines,
             ids=counting_ids(),
             clock=self._settings.clock,
-            pace=self._settings.pace,
+            pace=self._settings.paces.at(client.asked.route),
         )
-        await Conversation(
-            client, emulator, executor=self._executor, counters=self.counters, clock=self._settings.clock
-        ).run()
+        client.usage = emulator.usage
+        conversation = Conversation(
+            socket,
+            emulator,
+            executor=self._executor,
+            traffic=traffic,
+            clock=self._settings.clock,
+            keyless=client.keyless,
+        )
+        with after(client.faults.expire_after_ms, conversation.expire):
+            await conversation.run()
 
 
 async def _stop_accepting(server: Server) -> None:
@@ -288,6 +396,14 @@ def _default_engines() -> Engines:
     return default_engines()
 
 
+def _warmed_up(engines: Engines) -> None:
+    """Get the engines ready; one that cannot will say so when it is needed."""
+    try:
+        engines.warm_up()
+    except Exception as error:
+        log.warning("a local engine could not get ready: %s", type(error).__name__)
+
+
 def _handshake(asked: ClientRequest, destination: Destination) -> Handshake:
     """What an emulator may know of the request: everything but the gateway's own token."""
     headers: dict[str, str] = {}
@@ -304,8 +420,18 @@ def _handshake(asked: ClientRequest, destination: Destination) -> Handshake:
     )
 
 
+def _refused_by_emulator(connection: GatewayConnection, handshake: Handshake, to: Destination) -> Refused | None:
+    if to.emulator is None or to.provider is None:
+        return None
+    connection.keyless = connection.faults.no_stored_key and handshake.key is None and to.provider.auth.any_form
+    keyless = to.emulator.refuse_keyless() if connection.keyless else None
+    return keyless or to.emulator.refuse(handshake)
+
+
 def _select_subprotocol(connection: GatewayConnection, offered: Iterable[str]) -> Subprotocol | None:
     """What the upstream chose, if the client offered it; else the gateway's own rule."""
+    if connection.faults.no_subprotocol:
+        return None
     entries = list(offered)
     chosen = connection.upstream.subprotocol if connection.upstream is not None else None
     if chosen is not None and chosen in entries:
@@ -332,8 +458,8 @@ def _plain_answer(asked: ClientRequest) -> Response | None:
     return None if asked.gateway else _refused(NO_ROUTE)  # None: the library answers 426
 
 
-def _refused(refusal: Refusal) -> Response:
-    return _response(refusal.status, JSON, refusal.body(), answer_ids())
+def _refused(refusal: AnyRefusal) -> Response:
+    return _response(refusal.status, refusal.kind, refusal.body(), refusal.headers())
 
 
 def _passed_on(answer: Response) -> Response:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from typing import TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from ..errors import ConfigurationError
 from ..providers.base import Provider
@@ -23,15 +23,19 @@ class Upstream:
     """One address that a relay dials.
 
     `url` is ws:// or wss://; what the client wrote after the route is added to its path, and the client's query to its
-    own. `headers` are added to the handshake and replace the client's of the same name: the place for a key that the
-    client must not know. `gateway` says that another gateway answers there, so `cf-aig-*` headers are passed on, and
-    `token` is its token. Pings are sent on this leg every `ping_interval_s` (None: never).
+    own, with the names in `renames` replaced. With `live` it is a provider's own address: what its SDK writes after the
+    route is the provider's path, or the end of it, and is not added to itself. `headers` are added to the handshake and
+    replace the client's of the same name: the place for a key that the client must not know. `gateway` says that
+    another gateway answers there, so `cf-aig-*` headers are passed on, and `token` is its token. Pings are sent on this
+    leg every `ping_interval_s` (None: never).
     """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     token: str | None = field(default=None, repr=False)
     gateway: bool = False
+    live: bool = False
+    renames: Mapping[str, str] = field(default_factory=dict)
     ping_interval_s: float | None = 20.0
     ping_timeout_s: float | None = 20.0
 
@@ -58,9 +62,25 @@ class Upstream:
     def address(self, rest: str, query: str) -> str:
         """The URL to dial: `rest` (still encoded) below its path, `query` after its own."""
         parts = urlsplit(self.url)
-        path = parts.path.rstrip("/") + "/" + rest.lstrip("/") if rest else parts.path
-        queries = "&".join(text for text in (parts.query, query) if text)
-        return parts._replace(path=path, query=queries, fragment="").geturl()
+        queries = "&".join(text for text in (parts.query, self._renamed(query)) if text)
+        return parts._replace(path=self._path(parts.path, rest), query=queries, fragment="").geturl()
+
+    def _path(self, path: str, rest: str) -> str:
+        rest = rest.strip("/")
+        if not rest:
+            return path
+        if self.live and f"{path}/".endswith(f"/{rest}/"):
+            return path
+        if self.live and path.split("/")[1:2] == rest.split("/")[:1]:
+            return f"/{rest}"
+        return f"{path.rstrip('/')}/{rest}"
+
+    def _renamed(self, query: str) -> str:
+        return "&".join(self._renamed_one(part) for part in query.split("&")) if self.renames else query
+
+    def _renamed_one(self, part: str) -> str:
+        name, equals, value = part.partition("=")
+        return f"{self.renames.get(unquote_plus(name), name)}{equals}{value}"
 
 
 UpstreamsLike: TypeAlias = str | Upstream | Mapping[str, str | Upstream] | None
@@ -106,11 +126,17 @@ class Upstreams:
 
 
 def live(provider: Provider) -> Upstream:
-    """The provider's own address, with its pings. Raises `ConfigurationError` where there is none."""
+    """The provider's own address, with its pings and its own name for the key's parameter.
+
+    Raises `ConfigurationError` where there is none.
+    """
     if not provider.direct_url:
         raise ConfigurationError(f"{provider.title} can be reached through a gateway only: relay it to a gateway's URL")
+    here, there = provider.auth.query, (provider.auth.direct or provider.auth).query
     return Upstream(
         url=provider.direct_url,
+        live=True,
+        renames={here: there} if here and there and here != there else {},
         ping_interval_s=provider.ping_interval_s,
         ping_timeout_s=provider.ping_timeout_s,
     )

@@ -22,6 +22,7 @@ __all__ = [
     "Provider",
     "SessionSettings",
     "TurnDetection",
+    "forms",
     "get",
     "names",
     "with_capability",
@@ -37,6 +38,7 @@ BUILT_IN = {
     "deepgram": "aigw_notebook.providers.deepgram",
     "workers-ai": "aigw_notebook.providers.workers_ai",
     "fal": "aigw_notebook.providers.fal",
+    "universal": "aigw_notebook.providers.universal",
 }
 
 _loaded: dict[str, Provider] = {}
@@ -54,13 +56,24 @@ def get(name: str) -> Provider:
     return _loaded[name]
 
 
-def with_capability(capability: str) -> list[str]:
-    """The names of the providers that have that `Capabilities` field set, themselves or in a variant."""
-    return [name for name in names() if any(getattr(p.capabilities, capability) for p in _forms(get(name)))]
+def with_capability(capability: str, value: object = None) -> list[str]:
+    """What to connect to for that `Capabilities` field, one for each provider: `name`, or `name:model` for a variant.
+
+    With `value`, a field that lists things has to hold that one.
+    """
+    able = ([form for form, p in forms(name).items() if _has(p.capabilities, capability, value)] for name in names())
+    return [found[0] for found in able if found]
 
 
-def _forms(provider: Provider) -> tuple[Provider, ...]:
-    return provider, *provider.variants
+def _has(capabilities: Capabilities, capability: str, value: object) -> bool:
+    held = getattr(capabilities, capability)
+    return bool(held) if value is None else value in held
+
+
+def forms(name: str) -> dict[str, Provider]:
+    """The provider of that name and its variants, each under what one writes to have it: `name`, `name:model`."""
+    provider = get(name)
+    return {name: provider, **{f"{name}:{variant.default_model}": variant for variant in provider.variants}}
 
 
 def _third_party() -> dict[str, str]:

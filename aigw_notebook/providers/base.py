@@ -100,7 +100,9 @@ class Capabilities:
     """What a provider can do, as data. Formats are listed best first.
 
     `answers` is False for one that says nothing of its own: it writes down what it hears, and a turn's text is the
-    user's. `live_settings` are what a running session with `live_update` can change; empty: every setting.
+    user's. `live_settings` are what a running session with `live_update` can change; empty: every setting. One that
+    ends turns itself can be told to go on speaking when the user begins (`keeps_speaking`), and to leave it to this
+    side to ask for the answer (`answers_on_request`).
     """
 
     text_in: bool = True
@@ -120,6 +122,8 @@ class Capabilities:
     server_turns: bool = False
     semantic_turns: bool = False
     manual_turns: bool = False
+    keeps_speaking: bool = False
+    answers_on_request: bool = False
     transcription: bool = False
     out_of_band: bool = False
     temperature: bool = False
@@ -143,7 +147,9 @@ class KeyAuth:
 
     `env` are environment variables, the first that is set wins. `header` is (name, template), the template holding
     `{key}`; `query` a parameter name; `subprotocol` a prefix that the key follows, offered together with
-    `subprotocol_with`. `direct` is how it travels past the gateway, where that differs.
+    `subprotocol_with`. `direct` is how it travels past the gateway, where that differs. `also` are forms that are never
+    sent from here and that others use: a gateway takes them. There, an empty `subprotocol` is the bare key after one of
+    `subprotocol_with`.
     """
 
     env: tuple[str, ...] = ()
@@ -152,6 +158,12 @@ class KeyAuth:
     subprotocol: str | None = None
     subprotocol_with: tuple[str, ...] = ()
     direct: KeyAuth | None = None
+    also: tuple[KeyAuth, ...] = ()
+
+    @property
+    def any_form(self) -> bool:
+        """Whether there is a way for a key to travel at all."""
+        return any((self.header, self.query, self.subprotocol))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -175,6 +187,9 @@ class Codec(ABC):
 
     keep_alive_s: ClassVar[float | None] = None
     """A peer of this protocol hangs up on a silent client: after so long without a message `keep_alive` is called."""
+
+    confirms_updates: ClassVar[bool] = False
+    """Whether the peer answers each message that `SessionUpdate` queues: `SessionUpdated`, or a `SessionError`."""
 
     def __init__(self, settings: SessionSettings, *, ids: Ids) -> None:
         self.settings = settings
@@ -232,7 +247,9 @@ class Provider:
     `route` is the path below the gateway (`…/<account>/<gateway>/<route>`), `direct_url` the provider's own address.
     `query` turns settings into the URL's parameters (model, agent …; a sequence is a parameter given several times),
     `tail` into what follows the address, with its slash. `emulator` is the module of its emulator. `variants` are the
-    same provider's other protocols; each has the same name and `serves` the models for which it is taken.
+    same provider's other protocols; each has the same name and `serves` the models for which it is taken. `logged_as`
+    are further names by which AI Gateway's log may call it. `secrets` finds the credentials that stand in the settings
+    themselves: they are hidden from all that is kept and shown, as the keys are.
     """
 
     name: str
@@ -248,6 +265,8 @@ class Provider:
     tail: Callable[[SessionSettings], str] = lambda settings: ""
     emulator: str | None = None
     variants: tuple[Provider, ...] = ()
+    logged_as: tuple[str, ...] = ()
+    secrets: Callable[[SessionSettings], Sequence[str]] = lambda settings: ()
     serves: Callable[[str | None], bool] = lambda model: False
     ping_interval_s: float | None = 20.0
     ping_timeout_s: float | None = 20.0

@@ -25,7 +25,7 @@ from ..events import (
 )
 from . import reading as read
 from .base import Alarm, Capabilities, Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
-from .limits import check_modalities, check_range, not_a_client_event, refuse_overrides, refuse_settings
+from .limits import check_modalities, check_range, no_format, not_a_client_event, refuse_overrides, refuse_settings
 from .reading import WireObject
 from .speaking import Utterance
 
@@ -278,9 +278,8 @@ def _version(settings: SessionSettings) -> str:
 
 def _output_format(wanted: AudioFormat) -> WireObject:
     if wanted not in FORMATS:
-        raise Unsupported(
-            f"{TITLE} has no audio format {wanted}: use {', '.join(_ENCODINGS)} at {', '.join(map(str, _RATES))} Hz"
-        )
+        known = f"{', '.join(_ENCODINGS)} at {', '.join(map(str, _RATES))} Hz"
+        raise no_format(TITLE, wanted, known, "output_formats")
     return {"container": "raw", "encoding": _ENCODINGS[wanted.encoding], "sample_rate": wanted.sample_rate}
 
 
@@ -333,6 +332,7 @@ PROVIDER = Provider(
         env=("CARTESIA_API_KEY",),
         query="api_key",
         direct=KeyAuth(header=("Authorization", "Bearer {key}"), query="api_key"),
+        also=(KeyAuth(header=("X-API-Key", "{key}")),),
     ),
     query=lambda settings: {"cartesia_version": _version(settings)},
     default_model=DEFAULT_MODEL,

@@ -49,7 +49,11 @@ SPEAK_CAN = Capabilities(
 VOICES = ("thalia", "andromeda", "helena", "apollo", "arcas", "aries", "luna", "orion", "zeus", "asteria", "athena")
 """A few of aura 2's English voices; each is part of a model's name."""
 
-AUTH = KeyAuth(env=("DEEPGRAM_API_KEY",), header=("Authorization", "Token {key}"))
+AUTH = KeyAuth(
+    env=("DEEPGRAM_API_KEY",),
+    header=("Authorization", "Token {key}"),
+    also=(KeyAuth(subprotocol="", subprotocol_with=("token",)),),
+)
 
 
 def _nova_query(settings: SessionSettings) -> Query:

@@ -14,7 +14,7 @@ from ..errors import LocalProtocolError, Unsupported
 from ..events import AnyServerEvent, ClientEvent, ProviderMessage, SessionError, SessionUpdated
 from . import reading as read
 from .base import Codec, Ids, Message, SessionSettings, TurnDetection, raw_event
-from .limits import not_a_client_event, refuse_settings
+from .limits import no_format, not_a_client_event, refuse_settings
 from .reading import WireObject
 
 __all__ = [
@@ -116,10 +116,11 @@ class ListeningCodec(DeepgramCodec):
 
     formats: ClassVar[tuple[AudioFormat, ...]] = INPUT_FORMATS
     keep_alive_s: ClassVar[float | None] = 5.0
+    confirms_updates: ClassVar[bool] = True
 
     def __init__(self, settings: SessionSettings, *, ids: Ids) -> None:
         super().__init__(settings, ids=ids)
-        self._format = check_format(self.title, settings.input_format, self.formats)
+        self._format = check_format(self.title, settings.input_format, self.formats, "input_formats")
         self._refuse_other_recognizers(settings)
         self._manual = is_manual(settings.turn_detection)
         self._sent_ms = 0.0
@@ -183,10 +184,13 @@ def cannot_change(title: str, names: Collection[str]) -> Unsupported:
     return Unsupported(f"{title} cannot change {', '.join(sorted(names))} of an open session: connect again")
 
 
-def check_format(title: str, wanted: AudioFormat | None, known: Sequence[AudioFormat]) -> AudioFormat:
-    """The format wanted, or the best one there is; `Unsupported` for one that is not known."""
+def check_format(title: str, wanted: AudioFormat | None, known: Sequence[AudioFormat], capability: str) -> AudioFormat:
+    """The format wanted, or the best one there is; `Unsupported` for one that is not known.
+
+    `capability` is the field of `Capabilities` that lists such formats.
+    """
     if wanted is not None and wanted not in known:
-        raise Unsupported(f"{title} has no audio format {wanted}: use {', '.join(map(str, known))}")
+        raise no_format(title, wanted, ", ".join(map(str, known)), capability)
     return wanted or known[0]
 
 

@@ -20,9 +20,9 @@ from ..events import (
     SessionOpened,
 )
 from . import reading as read
-from .base import Ids, SessionSettings
+from .base import Ids, SessionSettings, raw_event
 from .deepgram_codec import DeepgramCodec, Events, check_format
-from .limits import check_modalities, refuse_overrides
+from .limits import check_modalities, check_voice, refuse_overrides
 from .reading import WireObject
 from .speaking import Utterance
 
@@ -42,7 +42,8 @@ class SpeakCodec(DeepgramCodec):
     def __init__(self, settings: SessionSettings, *, ids: Ids) -> None:
         super().__init__(settings, ids=ids)
         check_modalities(self.title, settings.modalities, known=MODALITIES)
-        self._format = check_format(self.title, settings.output_format, OUTPUT_FORMATS)
+        check_voice(self.title, settings.voice)
+        self._format = check_format(self.title, settings.output_format, OUTPUT_FORMATS, "output_formats")
         self._unspoken: list[str] = []
         self._answers: list[Utterance] = []
         self._clearing = False
@@ -66,6 +67,8 @@ class SpeakCodec(DeepgramCodec):
     def _on_binary(self, data: bytes) -> Events:
         if self._clearing:
             return []  # what was under way when the answer was cancelled
+        if not self._answers and not self._unspoken:
+            return raw_event("binary", data)  # nothing was given to be spoken: an answer to it would never end
         data = self._odd + data
         whole = len(data) - len(data) % self._format.bytes_per_sample
         self._odd = data[whole:]
@@ -134,6 +137,12 @@ class SpeakCodec(DeepgramCodec):
             self._answers.append(answer)
         self._queue("Flush")
 
+    def _say_own(self, event: ProviderMessage) -> None:
+        self._say_verbatim(event)
+        words = event.message.get("text")
+        if event.message.get("type") == "Speak" and isinstance(words, str) and words.strip():
+            self._unspoken.append(words)
+
     def _say_cancel(self, event: CancelResponse) -> None:
         self._clearing = True
         self._unspoken.clear()
@@ -143,5 +152,5 @@ class SpeakCodec(DeepgramCodec):
         AppendText: _say_text,
         CreateResponse: _say_create,
         CancelResponse: _say_cancel,
-        ProviderMessage: DeepgramCodec._say_verbatim,
+        ProviderMessage: _say_own,
     }

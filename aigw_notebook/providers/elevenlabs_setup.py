@@ -9,7 +9,7 @@ from typing import Any
 from ..audio.formats import PCM16_8K, PCM16_16K, PCM16_24K, PCM16_44K, PCM16_48K, ULAW_8K, AudioFormat
 from ..errors import Unsupported
 from .base import SessionSettings, TurnDetection
-from .limits import check_modalities, check_range, refuse_settings
+from .limits import check_modalities, check_range, check_voice, or_elsewhere, refuse_settings
 from .reading import WireObject, merge
 
 __all__ = ["FORMATS", "TITLE", "TOOLS_VARIABLE", "first_message", "is_text_only", "opening_message", "url_query"]
@@ -56,6 +56,7 @@ def opening_message(settings: SessionSettings) -> WireObject:
     """
     refuse_settings(TITLE, settings, known=_KNOWN_SETTINGS)
     check_modalities(TITLE, settings.modalities, known=[("audio",), ("text",)])
+    check_voice(TITLE, settings.voice)
     _check_turn_detection(settings.turn_detection)
     override: WireObject = {}
     if settings.instructions is not None:
@@ -99,8 +100,9 @@ def url_query(settings: SessionSettings) -> dict[str, str]:
 
 def _check_turn_detection(turns: TurnDetection | None) -> None:
     if turns is not None and turns != TurnDetection(mode="server"):
+        where = or_elsewhere(f"{turns.mode}_turns") if turns.mode != "server" else ""
         raise Unsupported(
-            f"{TITLE} lets the agent's own settings decide when the user has finished: leave turn_detection out"
+            f"{TITLE} lets the agent's own settings decide when the user has finished: leave turn_detection out{where}"
         )
 
 

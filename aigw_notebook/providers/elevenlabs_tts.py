@@ -25,7 +25,15 @@ from ..events import (
 from . import reading as read
 from .base import Capabilities, Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
 from .elevenlabs_setup import SPEED_MAX, SPEED_MIN, TITLE
-from .limits import check_modalities, check_range, not_a_client_event, refuse_overrides, refuse_settings
+from .limits import (
+    check_modalities,
+    check_range,
+    check_voice,
+    no_format,
+    not_a_client_event,
+    refuse_overrides,
+    refuse_settings,
+)
 from .reading import WireObject
 from .speaking import Utterance
 
@@ -70,6 +78,7 @@ class _SpeechCodec(Codec):
         super().__init__(settings, ids=ids)
         refuse_settings(TITLE, settings, known=_KNOWN_SETTINGS)
         check_modalities(TITLE, settings.modalities, known=[("audio",)])
+        check_voice(TITLE, settings.voice)
         self._output_format = settings.output_format or PCM16_24K
         _format_name(self._output_format)
         self._first = _first_fields(settings)
@@ -279,7 +288,7 @@ def _first_fields(settings: SessionSettings) -> WireObject:
 
 def _format_name(wanted: AudioFormat) -> str:
     if wanted not in FORMATS:
-        raise Unsupported(f"{TITLE} has no audio format {wanted}: use {', '.join(map(str, FORMATS))}")
+        raise no_format(TITLE, wanted, ", ".join(map(str, FORMATS)), "output_formats")
     return FORMATS[wanted]
 
 
@@ -320,10 +329,12 @@ def _serves(name: str, model: str | None) -> bool:
     return (model or "").partition("/")[0] == name
 
 
-def _variant(codec: type[Codec], endpoint: str, serves: Callable[[str | None], bool]) -> Provider:
+def _variant(codec: type[Codec], endpoint: str, name: str, serves: Callable[[str | None], bool]) -> Provider:
     return Provider(
         name="elevenlabs",
-        title=TITLE,
+        title=f"{TITLE} {name}",
+        default_model=name,
+        models=(name,),
         route="elevenlabs",
         direct_url="wss://api.elevenlabs.io",
         codec=codec,
@@ -348,8 +359,9 @@ VARIANTS: tuple[Provider, ...] = (
     _variant(
         MultiStreamCodec,
         "multi-stream-input",
+        "tts",
         lambda model: _serves("tts", model) or (model or "").startswith("eleven_"),
     ),
-    _variant(StreamCodec, "stream-input", lambda model: _serves("tts-stream", model)),
+    _variant(StreamCodec, "stream-input", "tts-stream", lambda model: _serves("tts-stream", model)),
 )
 """The text-to-speech protocols, each with the models for which it is taken."""

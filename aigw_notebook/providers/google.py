@@ -54,6 +54,7 @@ from .google_setup import (
     setup_object,
 )
 from .google_speech import UserSpeech
+from .limits import not_a_client_event
 from .reading import WireObject, encode, encode_audio, json_object, text, texts
 
 __all__ = ["CONTENT", "DECODERS", "PROVIDER", "GoogleCodec"]
@@ -135,7 +136,7 @@ class GoogleCodec(Codec):
         """Queue the messages that say `event`; some are held back, see the class."""
         say = _SAYERS.get(type(event))
         if say is None:
-            raise Unsupported(f"google has no way to say {type(event).__name__}: open a new session instead")
+            raise not_a_client_event("google", event)
         say(self, event)
 
     def _queue(self, **message: Any) -> None:
@@ -429,7 +430,9 @@ PROVIDER = Provider(
         env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         query="api_key",
         direct=KeyAuth(header=("x-goog-api-key", "{key}"), query="key"),
+        also=(KeyAuth(subprotocol="api_key."),),  # seen in one public client
     ),
+    logged_as=("google-ai-studio",),
     default_model=DEFAULT_MODEL,
     models=(
         DEFAULT_MODEL,
@@ -449,6 +452,7 @@ PROVIDER = Provider(
         cancel=True,
         server_turns=True,
         manual_turns=True,
+        keeps_speaking=True,
         transcription=True,
         temperature=True,
         max_output_tokens=True,

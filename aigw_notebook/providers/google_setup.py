@@ -15,6 +15,7 @@ from ..audio.formats import PCM16_16K, PCM16_24K, AudioFormat
 from ..errors import LocalProtocolError, Unsupported
 from ..events import AppendText, CreateResponse
 from .base import SessionSettings, TurnDetection
+from .limits import check_range, check_voice, no_format, no_modalities
 from .reading import encode_audio, merge
 
 __all__ = [
@@ -59,6 +60,7 @@ TALKS_ON = "gemini-3.8-live"
 UPDATABLE = ("instructions", "tools")
 """The settings that a running session can change, by `contextUpdate`."""
 
+TEMPERATURE_RANGE = (0, 2)
 IMAGE_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 _MODALITIES: Mapping[frozenset[str], str] = {
@@ -192,7 +194,7 @@ def _modality(wanted: Iterable[str] | None, model: str) -> str:
         return usual
     chosen = _MODALITIES.get(frozenset([wanted] if isinstance(wanted, str) else wanted))
     if chosen is None:
-        raise Unsupported(f"google cannot answer with modalities {wanted!r}: ask for ('audio',)")
+        raise no_modalities("google", tuple(wanted), [("audio",)])
     if chosen != usual and name.startswith((*SPEAKING_MODELS, *WRITING_MODELS)):
         does = "speaks, and gives its words as a transcript" if usual == "AUDIO" else "only writes"
         raise Unsupported(f"{name} {does}: leave modalities out")
@@ -200,8 +202,13 @@ def _modality(wanted: Iterable[str] | None, model: str) -> str:
 
 
 def _voice(name: str) -> dict[str, Any]:
+    check_voice("google", name)
     chosen = _VOICE_BY_NAME.get(name.lower(), name)
     return {"generationConfig": {"speechConfig": {"voiceConfig": {"prebuiltVoiceConfig": {"voiceName": chosen}}}}}
+
+
+def _temperature(wanted: float) -> dict[str, Any]:
+    return {"generationConfig": {"temperature": check_range("google", "temperature", wanted, *TEMPERATURE_RANGE)}}
 
 
 def _instructions(words: str) -> dict[str, Any]:
@@ -260,13 +267,13 @@ def _tool_choice(wanted: Any) -> dict[str, Any]:
 
 def _input_format(wanted: AudioFormat) -> dict[str, Any]:
     if wanted.encoding != "pcm16":
-        raise Unsupported(f"google takes no {wanted}: send pcm16, best at {PCM16_16K.sample_rate} Hz")
+        raise no_format("google", wanted, f"pcm16, best at {PCM16_16K.sample_rate} Hz", "input_formats")
     return {}  # each chunk says its rate
 
 
 def _output_format(wanted: AudioFormat) -> dict[str, Any]:
     if wanted != PCM16_24K:
-        raise Unsupported(f"google speaks {PCM16_24K} only, not {wanted}: convert the clip afterwards")
+        raise no_format("google", wanted, f"{PCM16_24K} and convert the clip afterwards", "output_formats")
     return {}
 
 
@@ -286,7 +293,7 @@ _FRAGMENTS: Mapping[str, Fragment] = {
     "turn_detection": _turn_detection,
     "transcription": _transcription,
     "tool_choice": _tool_choice,
-    "temperature": lambda value: {"generationConfig": {"temperature": value}},
+    "temperature": _temperature,
     "speed": lambda value: _refuse("speed", "speed"),
     "max_output_tokens": lambda value: {"generationConfig": {"maxOutputTokens": value}},
     "input_format": _input_format,

@@ -2,24 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
 from ..errors import AigwError, LocalProtocolError, Unsupported
-from ..events import ClientEvent, CreateResponse
-from .base import SessionSettings
+from ..events import (
+    AppendAudio,
+    AppendText,
+    CancelResponse,
+    ClearAudio,
+    ClientEvent,
+    CommitAudio,
+    CreateResponse,
+    DeleteItem,
+    RetrieveItem,
+    SessionUpdate,
+    ToolResult,
+    TruncateOutput,
+)
+from .base import Capabilities, SessionSettings, TurnDetection
 
-__all__ = ["check_modalities", "check_range", "not_a_client_event", "refuse_overrides", "refuse_settings"]
+__all__ = [
+    "check_modalities",
+    "check_range",
+    "check_voice",
+    "no_format",
+    "no_modalities",
+    "not_a_client_event",
+    "or_elsewhere",
+    "refuse_overrides",
+    "refuse_settings",
+]
 
-_CAPABILITY_OF = {"tool_choice": "tools", "turn_detection": "server_turns", "input_format": "audio_in"}
+_SETTINGS = {
+    "tool_choice": "tools",
+    "voice": "voices",
+    "input_format": "input_formats",
+    "output_format": "output_formats",
+}
+"""Setting → the capability it needs, where that has another name."""
+
+_MODALITIES = {"text": "text_out", "audio": "audio_out", "image": "image_out"}
+
+_EVENTS: Mapping[type[ClientEvent], str] = {
+    AppendAudio: "audio_in",
+    AppendText: "text_in",
+    CancelResponse: "cancel",
+    ClearAudio: "audio_in",
+    CommitAudio: "audio_in",
+    DeleteItem: "editable_history",
+    RetrieveItem: "editable_history",
+    SessionUpdate: "live_update",
+    ToolResult: "tools",
+    TruncateOutput: "truncation",
+}
+"""What a caller asks for → the capability it needs."""
 
 
 def refuse_settings(title: str, settings: SessionSettings, *, known: Collection[str]) -> None:
     """Raise `Unsupported` for a setting that was given and is not `known`. None, False and empty ask for nothing."""
     for f in fields(settings):
-        if f.name not in known and getattr(settings, f.name) not in (None, False, (), {}):
-            raise Unsupported(f"{title} takes no {f.name}: {_way_out(f.name)}")
+        value = getattr(settings, f.name)
+        if f.name not in known and value not in (None, False, (), {}):
+            raise Unsupported(f"{title} takes no {f.name}: leave it out{_who_takes(f.name, value)}")
 
 
 def refuse_overrides(title: str, event: CreateResponse) -> None:
@@ -33,8 +79,13 @@ def check_modalities(title: str, wanted: Any, *, known: Collection[tuple[str, ..
     """Raise `Unsupported` for modalities other than the `known` ones; None is the provider's own."""
     asked = None if wanted is None else (wanted,) if isinstance(wanted, str) else tuple(wanted)
     if asked is not None and asked not in known:
-        choices = " or ".join(map(repr, known))
-        raise Unsupported(f"{title} cannot answer with modalities {asked!r}: ask for {choices}")
+        raise no_modalities(title, asked, known)
+
+
+def no_modalities(title: str, asked: tuple[Any, ...], known: Collection[tuple[str, ...]]) -> Unsupported:
+    """What to raise for modalities that are not among the `known` ones; the message names who has them."""
+    choices = " or ".join(map(repr, known))
+    return Unsupported(f"{title} cannot answer with modalities {asked!r}: ask for {choices}{_who_gives(asked)}")
 
 
 def check_range(title: str, name: str, value: float, least: float, most: float) -> float:
@@ -44,19 +95,45 @@ def check_range(title: str, name: str, value: float, least: float, most: float) 
     return value
 
 
+def check_voice(title: str, voice: str | None) -> None:
+    """Raise `Unsupported` for a voice that is more than a name or an id; some providers take an object there."""
+    if voice is not None and not isinstance(voice, str):
+        raise Unsupported(f"{title} takes no {type(voice).__name__} as voice: give the voice's name or id as text")
+
+
 def not_a_client_event(title: str, event: object) -> AigwError:
     """What to raise for an event that a codec has no message for."""
     if isinstance(event, ClientEvent):
-        return Unsupported(f"{title} has no message for {type(event).__name__}: leave it out")
+        where = or_elsewhere(_EVENTS.get(type(event)))
+        return Unsupported(f"{title} has no message for {type(event).__name__}: leave it out{where}")
     return LocalProtocolError(f"{type(event).__name__} is no client event: send one of those in events.py")
 
 
-def _way_out(name: str) -> str:
-    from . import with_capability
-    from .base import Capabilities
+def no_format(title: str, wanted: Any, known: str, capability: str) -> Unsupported:
+    """What to raise for an audio format that is not among `known`; `capability` is the field that lists such formats.
 
-    capability = _CAPABILITY_OF.get(name, name)
-    if capability not in Capabilities.__dataclass_fields__:
-        return "leave it out"
-    others = with_capability(capability)
-    return f"leave it out, or use {' or '.join(others)}" if others else "leave it out"
+    The message names who has that format.
+    """
+    return Unsupported(f"{title} has no audio format {wanted}: use {known}{or_elsewhere(capability, wanted)}")
+
+
+def or_elsewhere(capability: str | None, value: object = None) -> str:
+    """The end of a sentence that says what to do: ", or use" whoever has that capability; empty when nobody has."""
+    from . import with_capability
+
+    if capability is None or capability not in Capabilities.__dataclass_fields__:
+        return ""
+    others = with_capability(capability) if value is None else with_capability(capability, value)
+    return f", or use {' or '.join(others)}" if others else ""
+
+
+def _who_takes(setting: str, value: Any) -> str:
+    if setting == "modalities":
+        return _who_gives((value,) if isinstance(value, str) else tuple(value))
+    if isinstance(value, TurnDetection):
+        return or_elsewhere(f"{value.mode}_turns")
+    return or_elsewhere(_SETTINGS.get(setting, setting), value if setting.endswith("_format") else None)
+
+
+def _who_gives(modalities: tuple[Any, ...]) -> str:
+    return or_elsewhere(_MODALITIES.get(modalities[0])) if len(modalities) == 1 else ""

@@ -52,10 +52,10 @@ from ..events import (
 )
 from . import base64text
 from . import openai_fields as read
-from .base import Capabilities, Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
+from .base import Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
 from .openai_objects import (
+    CAPABILITIES,
     DEFAULT_MODEL,
-    FORMATS,
     changed_settings,
     encode,
     message_item,
@@ -89,6 +89,7 @@ class OpenAICodec(Codec):
     """
 
     ready = SessionUpdated
+    confirms_updates = True
 
     def __init__(self, settings: SessionSettings, *, ids: Ids) -> None:
         super().__init__(settings, ids=ids)
@@ -476,23 +477,5 @@ PROVIDER = Provider(
         "gpt-realtime-mini",
         "gpt-audio-mini",
     ),
-    capabilities=Capabilities(
-        image_in=True,
-        input_formats=tuple(FORMATS),
-        output_formats=tuple(FORMATS),
-        voices=("marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"),
-        tools=True,
-        cancel=True,
-        truncation=True,
-        server_turns=True,
-        semantic_turns=True,
-        manual_turns=True,
-        transcription=True,
-        out_of_band=True,
-        speed=True,
-        max_output_tokens=True,
-        live_update=True,
-        editable_history=True,
-        session_limit_s=3600,
-    ),
+    capabilities=CAPABILITIES,
 )

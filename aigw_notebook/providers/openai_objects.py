@@ -15,9 +15,11 @@ from typing import Any, TypeAlias
 from ..audio.formats import ALAW_8K, PCM16_24K, ULAW_8K, AudioFormat
 from ..errors import LocalProtocolError, Unsupported
 from ..events import AppendText, CreateResponse
-from .base import SessionSettings, TurnDetection
+from .base import Capabilities, SessionSettings, TurnDetection
+from .limits import no_format, no_modalities
 
 __all__ = [
+    "CAPABILITIES",
     "DEFAULT_MODEL",
     "FORMATS",
     "IMAGE_MAX_BYTES",
@@ -44,6 +46,28 @@ FORMATS: Mapping[AudioFormat, Mapping[str, Any]] = {
     ALAW_8K: {"type": "audio/pcma"},
 }
 """Every audio format of the provider, with its wire form."""
+
+CAPABILITIES = Capabilities(
+    image_in=True,
+    input_formats=tuple(FORMATS),
+    output_formats=tuple(FORMATS),
+    voices=("marin", "cedar", "alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse"),
+    tools=True,
+    cancel=True,
+    truncation=True,
+    server_turns=True,
+    semantic_turns=True,
+    manual_turns=True,
+    keeps_speaking=True,
+    answers_on_request=True,
+    transcription=True,
+    out_of_band=True,
+    speed=True,
+    max_output_tokens=True,
+    live_update=True,
+    editable_history=True,
+    session_limit_s=3600,
+)
 
 _IMAGE_TYPES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
@@ -180,7 +204,7 @@ def _audio_output(key: str, value: Any) -> dict[str, Any]:
 def _modalities(wanted: Iterable[str]) -> list[str]:
     chosen = _OUTPUT_MODALITIES.get(frozenset([wanted] if isinstance(wanted, str) else wanted))
     if chosen is None:
-        raise Unsupported(f"openai cannot answer with modalities {wanted!r}: ask for ('audio',) or ('text',)")
+        raise no_modalities("openai", tuple(wanted), [("audio",), ("text",)])
     return [chosen]
 
 
@@ -219,9 +243,9 @@ def _speed(value: float) -> float:
     return value
 
 
-def _format(wanted: AudioFormat) -> dict[str, Any]:
+def _format(wanted: AudioFormat, capability: str) -> dict[str, Any]:
     if wanted not in FORMATS:
-        raise Unsupported(f"openai has no audio format {wanted}: use {', '.join(map(str, FORMATS))}")
+        raise no_format("openai", wanted, ", ".join(map(str, FORMATS)), capability)
     return dict(FORMATS[wanted])
 
 
@@ -247,8 +271,8 @@ _FRAGMENTS: Mapping[str, Fragment] = {
     "temperature": _refuse_temperature,
     "speed": lambda value: _audio_output("speed", _speed(value)),
     "max_output_tokens": lambda value: {"max_output_tokens": value},
-    "input_format": lambda value: _audio_input("format", _format(value)),
-    "output_format": lambda value: _audio_output("format", _format(value)),
+    "input_format": lambda value: _audio_input("format", _format(value, "input_formats")),
+    "output_format": lambda value: _audio_output("format", _format(value, "output_formats")),
     "options": lambda value: value,  # last: it lies on top of all else
 }
 

@@ -5,17 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import deque
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK
+from websockets.protocol import State
 
 from aigw_notebook.gateway import LocalGateway
-from aigw_notebook.gateway.emulate import OUTBOX_LIMIT
+from aigw_notebook.gateway.counters import Traffic
+from aigw_notebook.gateway.emulate import OUTBOX_LIMIT, Conversation
+from aigw_notebook.gateway.emulators.base import Handshake, Pace
+from aigw_notebook.providers.base import Message, counting_ids
+from tests.gateway.conftest import NO_ENGINES, EchoEmulator
 
 MIB = 1024 * 1024
+WRITE_LIMIT = 32 * 1024
+"""Bytes waiting to be sent above which the websockets library lets a sender wait."""
 
 
 def converse(dial: Callable[..., Any], gateway: LocalGateway, *said: str | bytes, answers: int) -> list[Any]:
@@ -149,6 +159,71 @@ def test_an_emulator_that_fails_ends_only_its_connection(
         assert ended(dial, gateway, said) == ([], 1011, "internal error")
     assert "the emulator of 'echo' failed" in caplog.text and "s3cret" not in caplog.text
     assert converse(dial, gateway, "still there", answers=1) == ["still there"]
+
+
+class Talker:
+    """A client that reads nothing before all its words are heard, and says goodbye, or answers one, only after them."""
+
+    def __init__(self, *words: Message) -> None:
+        self.words = deque(words)
+        self.state = State.OPEN
+        self.said: list[Message] = []
+        self.waiting = 0
+        self.transport = SimpleNamespace(get_write_buffer_size=lambda: self.waiting)
+        self.heard = asyncio.Event()
+
+    async def recv(self) -> Message:
+        if self.words:
+            await asyncio.sleep(0)
+            return self.words.popleft()
+        self.state = State.CLOSED
+        self.heard.set()
+        raise ConnectionClosedOK(None, None)
+
+    async def send(self, message: Message) -> None:
+        if self.state is not State.OPEN:
+            raise ConnectionClosedOK(None, None)
+        self.said.append(message)
+        self.waiting += len(message)
+        if self.waiting > WRITE_LIMIT:
+            await self.heard.wait()
+
+    async def close(self, code: int, reason: str = "") -> None:
+        self.state = State.CLOSING
+        await self.heard.wait()
+
+
+def hear_out(talker: Talker) -> EchoEmulator:
+    """The emulator that a talker spoke with, after the conversation's end."""
+
+    async def main() -> EchoEmulator:
+        emulator = EchoEmulator(
+            Handshake(route="echo"), engines=NO_ENGINES, ids=counting_ids(""), clock=lambda: 0.0, pace=Pace()
+        )
+        with ThreadPoolExecutor(1) as executor:
+            socket = cast(Any, talker)
+            async with asyncio.timeout(20):
+                await Conversation(socket, emulator, executor=executor, traffic=Traffic()).run()
+        return emulator
+
+    return asyncio.run(main())
+
+
+def test_the_goodbye_is_heard_behind_words_whose_answers_nobody_reads() -> None:
+    emulator = hear_out(Talker("pad:0", *["x" * 1000] * 100))
+    assert emulator.received == 101
+
+
+def test_one_large_answer_does_not_stop_the_hearing_either() -> None:
+    emulator = hear_out(Talker("short", "x" * 30_000, "y" * 30_000, *["z"] * 20))
+    assert emulator.received == 23
+
+
+def test_words_that_come_after_the_emulators_goodbye_are_read_and_not_answered() -> None:
+    talker = Talker("close:4001:enough", *[f"word {n}" for n in range(OUTBOX_LIMIT * 2)])
+    emulator = hear_out(talker)
+    assert not talker.words
+    assert emulator.received < OUTBOX_LIMIT and talker.said == ["hello", "last words"]
 
 
 async def _hang_up(client: Any) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -20,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from aigw_notebook.endpoint import SILENT
 from aigw_notebook.errors import ConfigurationError
 from aigw_notebook.gateway import LocalGateway, Upstream
+from aigw_notebook.gateway.server import GatewayServer, GatewaySettings
 
 
 def test_the_address_has_account_gateway_and_a_free_port() -> None:
@@ -163,7 +165,10 @@ def hears_the_end(silent: socket.socket) -> bool:
         return True
 
 
-def test_stop_cuts_off_a_client_that_does_not_read(make_gateway: Callable[..., LocalGateway], dial: Any) -> None:
+def test_stop_cuts_off_a_client_that_does_not_read(
+    make_gateway: Callable[..., LocalGateway], dial: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aigw_notebook.gateway.local.STOP_TIMEOUT_S", 0.2)
     gateway = make_gateway()
 
     async def main() -> None:
@@ -177,6 +182,45 @@ def test_stop_cuts_off_a_client_that_does_not_read(make_gateway: Callable[..., L
 
     asyncio.run(main())
     assert not gateway.running
+
+
+class Client:
+    """A client's connection, with what its transport still has to send each time one asks."""
+
+    def __init__(self, *unsent: int) -> None:
+        self.transport = self
+        self.unsent = iter(unsent)
+        self.gone = asyncio.Event()
+
+    def get_write_buffer_size(self) -> int:
+        return next(self.unsent)
+
+    def abort(self) -> None:
+        self.gone.set()
+
+
+@pytest.mark.parametrize(
+    ("unsent", "cut_off"),
+    [((9, 9), True), ((9, 12), True), ((0, 0), True), ((9, 3), False)],
+    ids=["reads nothing", "nor the goodbye", "does not answer", "reads slowly"],
+)
+def test_stop_waits_only_for_a_client_that_still_reads(
+    unsent: tuple[int, int], cut_off: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aigw_notebook.gateway.server._GOODBYE_TIMEOUT_S", 0.0)
+
+    async def main() -> bool:
+        server: Any = GatewayServer(GatewaySettings())
+        client = Client(*unsent)
+        server._connections.add(client)
+        server._server = SimpleNamespace(wait_closed=client.gone.wait)
+        try:
+            await server._clients_gone(server._server, 30 if cut_off else 0.01)
+        except TimeoutError:
+            assert not client.gone.is_set()
+        return client.gone.is_set()
+
+    assert asyncio.run(main()) == cut_off
 
 
 def test_a_gateway_that_was_not_stopped_does_not_keep_the_process() -> None:

@@ -20,7 +20,7 @@ from aigw_notebook.gateway.upstreams import Upstreams
         ("echo/deep", False),
         ("echo/other", False),
         ("echoes", False),
-        ("", False),
+        ("", True),
         ("echo/../secret", False),
         ("echo/deep/../..", False),
         (".", False),

@@ -99,8 +99,6 @@ def test_the_token_opens_by_header_or_subprotocol(
         ("/v1/someone/notebook/echo", 2001),
         ("/v1/local/notebook/nobody", 2008),
         ("/v1/local/notebook/echo/shallow", 2008),
-        ("/v1/local/notebook", 2008),
-        ("/v1/local/notebook/", 2008),
         ("/v2/local/notebook/echo", 7003),
         ("/", 7003),
     ],

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from aigw_notebook.errors import ConfigurationError
 from aigw_notebook.gateway.request import ClientRequest
-from aigw_notebook.gateway.upstreams import Upstream, Upstreams, rest_of
+from aigw_notebook.gateway.upstreams import Upstream, Upstreams, live, rest_of
 from aigw_notebook.providers.base import Capabilities, Codec, KeyAuth, Provider
 
 ACME = Provider(
@@ -39,6 +41,41 @@ def test_only_websocket_urls_are_taken_and_not_quoted(url: str) -> None:
 )
 def test_path_and_query_are_kept(url: str, rest: str, query: str, address: str) -> None:
     assert Upstream(url=url).address(rest, query) == address
+
+
+@pytest.mark.parametrize(
+    ("path", "rest", "dialled"),
+    [
+        ("/v1/realtime", "realtime", "/v1/realtime"),
+        ("/v1/realtime", "v1/realtime", "/v1/realtime"),
+        ("/ws/acme.v2.Talk", "ws/acme.v2.Talk", "/ws/acme.v2.Talk"),
+        ("/ws/acme.v2.Talk", "ws/acme.v1.Talk", "/ws/acme.v1.Talk"),
+        ("/v1/talk/live", "v1/speak/someone%2Felse", "/v1/speak/someone%2Felse"),
+        ("/v1/realtime", "time", "/v1/realtime/time"),
+        ("/v1/realtime", "v1x/realtime", "/v1/realtime/v1x/realtime"),
+        ("", "v1/listen", "/v1/listen"),
+        ("/", "v1/listen", "/v1/listen"),
+        ("", "", ""),
+    ],
+)
+def test_an_sdks_own_path_is_not_added_to_itself(path: str, rest: str, dialled: str) -> None:
+    assert Upstream(url=f"wss://h{path}", live=True).address(rest, "") == f"wss://h{dialled}"
+    if rest and path not in ("", "/"):
+        assert Upstream(url=f"wss://h{path}").address(rest, "") == f"wss://h{path}/{rest}"
+
+
+def test_parameters_get_the_names_that_the_upstream_has() -> None:
+    upstream = Upstream(url="wss://h/p?api_key=own", renames={"api_key": "key"})
+    query = "a=api_key&api_key=x%2By&api%5Fkey=z&api_keys=n&api_key"
+    assert upstream.address("", query) == "wss://h/p?api_key=own&a=api_key&key=x%2By&key=z&api_keys=n&key"
+
+
+def test_a_live_upstream_calls_the_key_as_its_provider_does() -> None:
+    direct = KeyAuth(header=("X-Key", "{key}"), query="key")
+    found = live(replace(ACME, auth=KeyAuth(query="api_key", direct=direct)))
+    assert (found.live, found.renames) == (True, {"api_key": "key"})
+    assert live(replace(ACME, auth=KeyAuth(query="api_key"))).renames == {}
+    assert live(replace(ACME, auth=KeyAuth(query="a", direct=KeyAuth(header=("X", "{key}"))))).renames == {}
 
 
 def test_no_secret_is_shown() -> None:

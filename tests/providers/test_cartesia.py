@@ -253,7 +253,7 @@ def test_what_it_cannot_say_is_refused_and_nothing_is_queued(event: Any) -> None
         ProviderMessage(message={"transcript": object()}),
         "not an event",
     ],
-    ids=str,
+    ids=lambda call: type(call).__name__,
 )
 def test_a_call_that_makes_no_sense_is_refused(event: Any) -> None:
     made = codec()

@@ -13,7 +13,7 @@ from aigw_notebook.audio.formats import ULAW_8K
 from aigw_notebook.errors import Unsupported
 from aigw_notebook.events import AppendText, AudioDelta, CreateResponse, ResponseDone
 from aigw_notebook.gateway.emulators.base import Pace
-from aigw_notebook.gateway.engines.tones import ToneListener
+from tests.speech import understood_clip
 
 
 def connect(gateway: aigw.LocalGateway, **settings: Any) -> Any:
@@ -25,16 +25,11 @@ def weather(city: str) -> str:
     return city
 
 
-def understood(clip: aigw.Clip) -> str:
-    pcm = clip.converted(aigw.AudioFormat("pcm16", clip.sample_rate))
-    return ToneListener().transcribe(pcm.data, sample_rate=pcm.sample_rate)
-
-
 def test_it_says_what_it_is_given(gateway: aigw.LocalGateway) -> None:
     with connect(gateway) as session:
         turn = session.ask("Hello out there.")
         assert turn.status == "completed" and turn.text == "Hello out there."
-        assert turn.audio.sample_rate == 24_000 and understood(turn.audio) == "hello out there."
+        assert turn.audio.sample_rate == 24_000 and understood_clip(turn.audio) == "hello out there."
         assert [word for timing in turn.timings for word in timing.words] == ["Hello", "out", "there."]
         assert turn.timings[-1].end_ms[-1] == pytest.approx(turn.audio.duration_ms, abs=1)
         user, spoken = turn.records
@@ -51,7 +46,7 @@ def test_settings_reach_the_wire_and_can_be_changed(gateway: aigw.LocalGateway) 
         fast = session.ask("Ten letters.")
         assert fast.audio.format == ULAW_8K and fast.audio.duration_ms == pytest.approx(12 * 65 / 1.5, rel=0.01)
         session.update(speed=1.0)
-        assert understood(session.ask("Ten letters.").audio) == "ten letters."
+        assert understood_clip(session.ask("Ten letters.").audio) == "ten letters."
 
 
 def test_words_are_spoken_while_more_come(gateway: aigw.LocalGateway) -> None:
@@ -65,7 +60,7 @@ def test_words_are_spoken_while_more_come(gateway: aigw.LocalGateway) -> None:
         session.send(CreateResponse())
         turn = session.next_turn(timeout_s=10)
         assert turn.text == "A sentence of its own. And the rest."
-        assert understood(turn.audio) == "a sentence of its own.and the rest."
+        assert understood_clip(turn.audio) == "a sentence of its own.and the rest."
 
 
 def test_a_refused_request_fails_the_turn_and_the_session_goes_on(gateway: aigw.LocalGateway) -> None:
@@ -81,7 +76,7 @@ def test_a_refused_request_fails_the_turn_and_the_session_goes_on(gateway: aigw.
 @pytest.mark.parametrize("version", ["2024-06-10", "2025-11-04", "2026-08-14"])
 def test_every_version(gateway: aigw.LocalGateway, version: str) -> None:
     with connect(gateway, options={"cartesia_version": version}) as session:
-        assert understood(session.ask("Hello.").audio) == "hello."
+        assert understood_clip(session.ask("Hello.").audio) == "hello."
         session.update(model="sonic-unknown")
         assert "Invalid model" in session.ask("Hello.").error
 

@@ -407,3 +407,15 @@ def test_a_direct_connection_needs_its_key() -> None:
     with pytest.raises(ConfigurationError, match="DEEPGRAM_API_KEY"):
         resolve(PROVIDER, SessionSettings(), gateway=None, direct=True)
     assert PCM16_8K in PROVIDER.capabilities.input_formats
+
+
+def test_sound_that_nobody_asked_for_begins_no_answer() -> None:
+    speaker = codec("speak")
+    [stray] = speaker.receive(b"\0\0")
+    assert isinstance(stray, RawEvent) and stray.kind == "binary"
+    speaker.send(ProviderMessage(message={"type": "Speak", "text": "Hello."}))
+    speaker.send(ProviderMessage(message={"type": "Flush"}))
+    begun, words, _ = speaker.receive(b"\0\0")
+    assert (type(begun).__name__, words.text) == ("ResponseStarted", "Hello.")
+    [done] = speaker.receive('{"type": "Flushed", "sequence_id": 0}')
+    assert isinstance(done, ResponseDone) and done.response_id == begun.response_id

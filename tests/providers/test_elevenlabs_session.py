@@ -21,7 +21,7 @@ from aigw_notebook.events import (
     ResponseDone,
 )
 from aigw_notebook.gateway.emulators.base import Pace
-from aigw_notebook.gateway.engines.tones import ToneListener, ToneVoice
+from tests.speech import spoken_clip, understood_clip
 
 NO_GREETING: dict[str, Any] = {"conversation_config_override": {"agent": {"first_message": ""}}}
 
@@ -30,16 +30,6 @@ def connect(gateway: aigw.LocalGateway, name: str = "elevenlabs", **settings: An
     if name == "elevenlabs":
         settings.setdefault("options", NO_GREETING)
     return aigw.connect(name, gateway=gateway, quiet=True, **settings)
-
-
-def spoken(text: str, sample_rate: int = 24_000) -> aigw.Clip:
-    data = b"".join(ToneVoice().speak(text, sample_rate=sample_rate))
-    return aigw.Clip(data, aigw.AudioFormat("pcm16", sample_rate))
-
-
-def understood(clip: aigw.Clip) -> str:
-    pcm = clip.converted(aigw.AudioFormat("pcm16", clip.sample_rate))
-    return ToneListener().transcribe(pcm.data, sample_rate=pcm.sample_rate)
 
 
 def weather(city: str) -> str:
@@ -65,7 +55,7 @@ def test_a_written_question_is_answered_aloud(gateway: aigw.LocalGateway) -> Non
     with connect(gateway, model="agent_1") as session:
         turn = session.ask("What is 2 plus 3?")
         assert turn.status == "completed" and turn.text == "2 + 3 is 5."
-        assert turn.audio.sample_rate == 16_000 and understood(turn.audio) == "2 + 3 is 5."
+        assert turn.audio.sample_rate == 16_000 and understood_clip(turn.audio) == "2 + 3 is 5."
         assert "".join(letter for timing in turn.timings for letter in timing.words) == turn.text
         assert turn.timings[-1].end_ms[-1] == pytest.approx(turn.audio.duration_ms, abs=2)
         user, answer = turn.records
@@ -84,7 +74,7 @@ def test_the_greeting_is_a_turn_of_its_own_and_the_question_waits_for_its_end(ga
 
 def test_a_spoken_question(gateway: aigw.LocalGateway) -> None:
     with connect(gateway) as session:
-        clip = spoken("what is 2 plus 3")
+        clip = spoken_clip("what is 2 plus 3")
         turn = session.ask(audio=clip)
         assert turn.user_text == "what is 2 plus 3" and turn.text == "2 + 3 is 5."
         user, answer = turn.records
@@ -95,7 +85,7 @@ def test_a_spoken_question(gateway: aigw.LocalGateway) -> None:
 
 def test_a_microphone(gateway: aigw.LocalGateway) -> None:
     with connect(gateway) as session:
-        data = spoken("what is 2 plus 3", 16_000).data + bytes(32_000)
+        data = spoken_clip("what is 2 plus 3", 16_000).data + bytes(32_000)
         for start in range(0, len(data), 3_200):
             session.send_audio(data[start : start + 3_200])
         turn = session.next_turn(timeout_s=10)
@@ -161,7 +151,7 @@ def test_speaking_in_mid_answer_interrupts_the_agent() -> None:
             events = session.events()
             asking = asyncio.create_task(session.ask("Say: one two three four five six seven eight nine ten"))
             await heard(events, AudioDelta)
-            data = spoken("what is 2 plus 3", 16_000).data + bytes(32_000)
+            data = spoken_clip("what is 2 plus 3", 16_000).data + bytes(32_000)
             for start in range(0, len(data), 3_200):
                 await session.send_audio(data[start : start + 3_200])
             done = await heard(events, ResponseDone)
@@ -208,7 +198,7 @@ def test_streamed_speech_says_what_it_is_given(gateway: aigw.LocalGateway, model
         for words in ("Hello out there.", "And once more."):
             turn = session.ask(words)
             assert turn.status == "completed" and turn.text == words
-            assert turn.audio.sample_rate == 24_000 and understood(turn.audio) == words.lower()
+            assert turn.audio.sample_rate == 24_000 and understood_clip(turn.audio) == words.lower()
             assert "".join(letter for timing in turn.timings for letter in timing.words) == f"{words} "
             assert [row["role"] for row in turn.records] == ["user", "assistant"]
 
@@ -231,7 +221,7 @@ def test_a_socket_for_one_answer(gateway: aigw.LocalGateway) -> None:
     with connect(gateway, "elevenlabs:tts-stream", output_format=ULAW_8K, voice="v1") as session:
         turn = session.ask("Hello out there.")
         assert turn.status == "completed" and turn.audio.format == ULAW_8K
-        assert understood(turn.audio) == "hello out there."
+        assert understood_clip(turn.audio) == "hello out there."
         with pytest.raises((SessionEnded, Unsupported), match="connect"):
             session.ask("Hello again.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,14 +14,15 @@ from aigw_notebook.audio.formats import ALAW_8K, PCM16_8K, PCM16_16K, PCM16_24K,
 from aigw_notebook.errors import Unsupported, UpstreamRefused
 from aigw_notebook.events import AudioDelta, InputTranscript, SpeechStarted
 from aigw_notebook.gateway.emulators.base import Pace
-from aigw_notebook.gateway.engines.tones import ToneListener, ToneVoice
 from aigw_notebook.providers import SessionSettings, deepgram_flux, deepgram_listen, workers_ai
 from aigw_notebook.providers.base import Provider
 from aigw_notebook.providers.workers_ai import PROVIDER
+from tests.speech import spoken_clip, understood_clip
 
 LISTENING = ["workers-ai:@cf/deepgram/nova-3", "workers-ai:@cf/deepgram/flux", "deepgram", "deepgram:flux-general-en"]
 SPEAKING = ["workers-ai:@cf/deepgram/aura-1", "deepgram:aura-2-thalia-en"]
 Session = Any
+clip_of = partial(spoken_clip, sample_rate=16_000)
 
 
 @pytest.fixture
@@ -37,20 +39,9 @@ def connect(gateway: aigw.LocalGateway) -> Iterator[Callable[..., Session]]:
         session.close()
 
 
-def spoken(text: str, sample_rate: int = 16_000) -> aigw.Clip:
-    data = b"".join(ToneVoice().speak(text, sample_rate=sample_rate))
-    return aigw.Clip(data, aigw.AudioFormat("pcm16", sample_rate))
-
-
-def understood(clip: aigw.Clip | None) -> str:
-    assert clip is not None
-    pcm = clip.converted(aigw.AudioFormat("pcm16", clip.sample_rate))
-    return ToneListener().transcribe(pcm.data, sample_rate=pcm.sample_rate)
-
-
 def talk(session: Session, text: str) -> None:
     """Say it into the microphone, and fall silent for a while."""
-    audio = spoken(text).data + bytes(48_000)
+    audio = clip_of(text).data + bytes(48_000)
     for start in range(0, len(audio), 3_200):
         session.send_audio(audio[start : start + 3_200])
 
@@ -62,7 +53,7 @@ def talk(session: Session, text: str) -> None:
 def test_a_clip_is_transcribed_with_its_words_as_they_come(connect: Callable[..., Session], name: str) -> None:
     session, heard = connect(name), []
     session.core.add_sink(lambda event: heard.append(event) if isinstance(event, InputTranscript) else None)
-    turn = session.ask(audio=spoken("the quick brown fox jumps"))
+    turn = session.ask(audio=clip_of("the quick brown fox jumps"))
     assert (turn.text, turn.status, turn.user_text) == ("the quick brown fox jumps", "completed", turn.text)
     partials = [event.text for event in heard if not event.final]
     assert partials and partials == sorted(partials, key=len) and turn.text.startswith(partials[0])
@@ -73,9 +64,9 @@ def test_a_clip_is_transcribed_with_its_words_as_they_come(connect: Callable[...
 def test_a_clip_with_pauses_is_one_turn(connect: Callable[..., Session], name: str) -> None:
     session = connect(name)
     pause = bytes(48_000)
-    audio = aigw.Clip(spoken("one two").data + pause + spoken("three").data + pause, PCM16_16K)
+    audio = aigw.Clip(clip_of("one two").data + pause + clip_of("three").data + pause, PCM16_16K)
     assert session.ask(audio=audio).text == "one two three"
-    assert session.ask(audio=spoken("four")).text == "four"
+    assert session.ask(audio=clip_of("four")).text == "four"
     assert [row["turn"] for row in session.records] == [1, 2]
 
 
@@ -87,7 +78,7 @@ def test_a_silent_clip_has_no_words_and_its_turn_ends(connect: Callable[..., Ses
 
 @pytest.mark.parametrize("name", LISTENING)
 def test_the_records_of_a_clip(connect: Callable[..., Session], name: str) -> None:
-    session, clip = connect(name), spoken("hello there")
+    session, clip = connect(name), clip_of("hello there")
     session.ask(audio=clip)
     (row,) = session.records
     assert (row["role"], row["kind"], row["status"], row["text"]) == ("user", "audio", "completed", "hello there")
@@ -99,7 +90,7 @@ def test_the_records_of_a_clip(connect: Callable[..., Session], name: str) -> No
     ("name", "sound"), [(LISTENING[0], ULAW_8K), (LISTENING[1], PCM16_24K), (LISTENING[3], ALAW_8K)]
 )
 def test_other_formats_of_audio(connect: Callable[..., Session], name: str, sound: aigw.AudioFormat) -> None:
-    turn = connect(name, input_format=sound).ask(audio=spoken("one two three"))
+    turn = connect(name, input_format=sound).ask(audio=clip_of("one two three"))
     assert turn.text == "one two three"
 
 
@@ -115,16 +106,16 @@ def test_live_speech_makes_turns_by_itself(connect: Callable[..., Session], name
         assert (turn.text, turn.status) == (text, "completed")
     rows = session.records
     assert [row["text"] for row in rows] == ["first thing", "second thing"]
-    assert all(row["audio_ms"] >= spoken("first thing").duration_ms - 100 for row in rows)
+    assert all(row["audio_ms"] >= clip_of("first thing").duration_ms - 100 for row in rows)
 
 
 @pytest.mark.parametrize("name", LISTENING)
 def test_live_speech_after_a_clip_keeps_the_right_audio(connect: Callable[..., Session], name: str) -> None:
     session = connect(name)
-    session.ask(audio=spoken("a clip before"))
+    session.ask(audio=clip_of("a clip before"))
     talk(session, "and live speech")
     assert session.next_turn(timeout_s=10).text == "and live speech"
-    assert understood(session.audio(session.records[-1]["audio_ref"])) == "and live speech"
+    assert understood_clip(session.audio(session.records[-1]["audio_ref"])) == "and live speech"
 
 
 @pytest.mark.parametrize("name", LISTENING)
@@ -153,6 +144,7 @@ def test_a_session_that_says_nothing_is_kept_alive(
     while len(queued) < 3:
         with pytest.raises(TimeoutError):
             session.next_turn(timeout_s=0.05)
+    monkeypatch.setattr(codec, "keep_alive", lambda self: None)  # its silence must not fall between the words
     talk(session, "still here")
     assert session.next_turn(timeout_s=10).text == "still here"
     assert heard[0].at_ms is not None and heard[0].at_ms < 200
@@ -166,7 +158,7 @@ def test_text_is_spoken(connect: Callable[..., Session], name: str) -> None:
     session = connect(name)
     for text in ("hello out there", "once more"):
         turn = session.ask(text)
-        assert (turn.text, turn.status, understood(turn.audio)) == (text, "completed", text)
+        assert (turn.text, turn.status, understood_clip(turn.audio)) == (text, "completed", text)
         assert turn.latency.first_audio_ms is not None
     rows = [(row["role"], row["kind"], row["text"]) for row in session.records[:2]]
     assert rows == [("user", "text", "hello out there"), ("assistant", "audio", "hello out there")]
@@ -175,7 +167,7 @@ def test_text_is_spoken(connect: Callable[..., Session], name: str) -> None:
 @pytest.mark.parametrize("name", SPEAKING)
 def test_speech_in_another_format(connect: Callable[..., Session], name: str) -> None:
     turn = connect(name, output_format=PCM16_8K).ask("hello")
-    assert turn.audio is not None and turn.audio.format == PCM16_8K and understood(turn.audio) == "hello"
+    assert turn.audio is not None and turn.audio.format == PCM16_8K and understood_clip(turn.audio) == "hello"
 
 
 @pytest.mark.parametrize("name", SPEAKING)
@@ -195,7 +187,7 @@ def test_an_interrupted_answer_stops_and_the_next_one_is_whole(name: str) -> Non
         stopper.join()
         assert turn.status == "interrupted"
         assert turn.audio is not None and turn.audio.duration_ms < 2_000
-        assert understood(session.ask("ok").audio) == "ok"
+        assert understood_clip(session.ask("ok").audio) == "ok"
 
 
 # -------------------------------------------------------------------------------------------------------- refusals
@@ -205,7 +197,7 @@ def test_who_only_listens_takes_no_text_and_who_only_speaks_no_sound(connect: Ca
     with pytest.raises(Unsupported, match="openai"):
         connect(LISTENING[0]).ask("hello")
     with pytest.raises(Unsupported, match="spoken input"):
-        connect(SPEAKING[0]).ask(audio=spoken("hello"))
+        connect(SPEAKING[0]).ask(audio=clip_of("hello"))
 
 
 def test_the_upgrade_is_refused_for_an_unknown_model(gateway: aigw.LocalGateway) -> None:
@@ -265,4 +257,4 @@ def test_the_formats_told_are_those_that_are_taken(provider: Provider) -> None:
 
 @pytest.mark.parametrize("name", [LISTENING[0], LISTENING[1]])
 def test_the_gateway_token_may_travel_as_a_subprotocol(connect: Callable[..., Session], name: str) -> None:
-    assert connect(name, auth="subprotocol").ask(audio=spoken("hello")).text == "hello"
+    assert connect(name, auth="subprotocol").ask(audio=clip_of("hello")).text == "hello"

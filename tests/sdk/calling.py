@@ -7,14 +7,16 @@ import functools
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
 
-from aigw_notebook.gateway.engines.tones import ToneListener, ToneVoice
 from aigw_notebook.gateway.local import LocalGateway
+from tests import speech
+from tests.speech import letters
 
 MODEL = "gpt-realtime-2.1"
 SAMPLE_RATE = 24_000
@@ -135,15 +137,9 @@ def sound(events: list[Event]) -> bytes:
     return b"".join(b64decode(event.delta) for event in every(events, "response.output_audio.delta"))
 
 
-def spoken(text: str, *, silence_ms: int = 0) -> bytes:
-    """`text` in the placeholder voice, PCM16 at 24 kHz, with silence after it."""
-    return b"".join(ToneVoice().speak(text, sample_rate=SAMPLE_RATE)) + bytes(48 * silence_ms)
+spoken = partial(speech.spoken, sample_rate=SAMPLE_RATE)
 
 
 def understood(pcm16: bytes) -> str:
-    """The letters and digits that the placeholder listener makes out."""
-    return letters(ToneListener().transcribe(pcm16, sample_rate=SAMPLE_RATE))
-
-
-def letters(text: str) -> str:
-    return "".join(letter for letter in text.lower() if letter.isalnum())
+    """The letters and digits of what was said."""
+    return letters(speech.understood(pcm16, SAMPLE_RATE))

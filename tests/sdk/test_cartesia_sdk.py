@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -12,8 +12,8 @@ from cartesia.types import websocket_response as sdk
 from websockets.exceptions import InvalidStatus
 
 from aigw_notebook.gateway.emulators.base import Pace
-from aigw_notebook.gateway.engines.tones import ToneListener
 from aigw_notebook.gateway.local import LocalGateway
+from tests import speech
 from tests.sdk.calling import on_a_loop
 
 pytestmark = [
@@ -59,7 +59,7 @@ def strict(events: list[Any]) -> list[Any]:
 
 def understood(events: list[Any]) -> str:
     data = b"".join(event.audio for event in events if event.type == "chunk")
-    return ToneListener().transcribe(data, sample_rate=16_000)
+    return speech.understood(data)
 
 
 def test_a_context_of_several_inputs_with_times_and_a_flush(gateway: LocalGateway) -> None:
@@ -187,3 +187,64 @@ async def test_the_async_client(gateway: LocalGateway) -> None:
             for context, words in ((second, "the second answer."), (first, "the first answer.")):
                 events = strict([event async for event in context.receive()])
                 assert understood(events) == words and events[-1].type == "done"
+
+
+@asynccontextmanager
+async def connected_async(gateway: LocalGateway, **named: Any) -> AsyncIterator[Any]:
+    async with AsyncCartesia(**options(gateway)) as client:
+        async with client.tts.websocket_connect(**{**token(gateway), **named}) as socket:
+            yield socket
+
+
+@on_a_loop
+async def test_the_async_client_flushes(gateway: LocalGateway) -> None:
+    async with connected_async(gateway) as socket:
+        context = socket.context(**CONTEXT, add_timestamps=True, add_phoneme_timestamps=True)
+        await context.push("Hi there. ")
+        await context.push("", flush=True)
+        await context.push("Bye.")
+        await context.no_more_inputs()
+        events = strict([event async for event in context.receive()])
+    flushed = [event.type for event in events].index("flush_done")
+    assert understood(events[:flushed]) == "hi there." and understood(events[flushed:]) == "bye."
+    assert {event.type for event in events} == MODELS.keys() - {"error"}
+
+
+@on_a_loop
+async def test_the_async_client_cancels_one_answer_and_hears_the_next() -> None:
+    with LocalGateway(pace=Pace(first_token_ms=0, audio_speed=2)) as slow:
+        async with connected_async(slow) as socket:
+            first, second = socket.context(**CONTEXT), socket.context(**CONTEXT)
+            await first.push("A very long answer that nobody wants to hear to its end, as it goes on and on.")
+            await first.no_more_inputs()
+            async for event in first.receive():
+                assert strict([event])[0].type == "chunk"
+                break
+            await first.cancel()
+            await second.push("Short.")
+            await second.no_more_inputs()
+            events = strict([event async for event in second.receive()])
+    assert understood(events) == "short." and events[-1].type == "done"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"model_id": "sonic-unknown"}, "Invalid model"),
+        ({"output_format": {**RAW, "container": "wav"}}, "output_format"),
+        ({"output_format": {**RAW, "sample_rate": 7}}, "output_format"),
+    ],
+)
+@on_a_loop
+async def test_the_async_client_is_told_what_is_wrong(
+    gateway: LocalGateway, changed: dict[str, Any], words: str
+) -> None:
+    async with connected_async(gateway) as socket:
+        bad = socket.context(**{**CONTEXT, **changed})
+        await bad.push("Hello.")
+        (error,) = strict([event async for event in bad.receive()])
+        assert error.status_code == 400 and words in error.error
+        good = socket.context(**CONTEXT)
+        await good.push("Hello.")
+        await good.no_more_inputs()
+        assert understood(strict([event async for event in good.receive()])) == "hello."

@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from aigw_notebook.gateway.emulators.base import Pace
-from aigw_notebook.gateway.engines.tones import ToneListener, ToneVoice
 from aigw_notebook.gateway.local import LocalGateway
+from tests.frames import FrameTap
 from tests.sdk.calling import on_a_loop
+from tests.speech import spoken, understood
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # the SDK names what websockets gives up
@@ -85,7 +86,7 @@ class Speaker(AudioInterface):
         self.cuts += 1
 
     def understood(self) -> str:
-        return ToneListener().transcribe(b"".join(self.played), sample_rate=16_000)
+        return understood(b"".join(self.played))
 
 
 class Talk:
@@ -127,10 +128,6 @@ def until(check: Callable[[], Any], timeout_s: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-def spoken(text: str) -> bytes:
-    return b"".join(ToneVoice().speak(text, sample_rate=16_000)) + bytes(32 * 800)
-
-
 @pytest.mark.parametrize("requires_auth", [False, True])
 def test_a_whole_conversation(client: ElevenLabs, requires_auth: bool) -> None:
     tools = ClientTools()
@@ -141,7 +138,7 @@ def test_a_whole_conversation(client: ElevenLabs, requires_auth: bool) -> None:
         assert "".join(talk.letters) == talk.said[0] == "Hello! How can I help you?"
         talk.speaker.played.clear()
         assert talk.speaker.feed is not None
-        talk.speaker.feed(spoken("what is 2 plus 3"))
+        talk.speaker.feed(spoken("what is 2 plus 3", silence_ms=800))
         until(lambda: talk.speaker.understood() == "2 + 3 is 5.")
         assert talk.heard == ["what is 2 plus 3"] and talk.said[-1] == "2 + 3 is 5."
         talk.sdk.send_contextual_update("The user reads page 3.")
@@ -169,7 +166,7 @@ def test_the_agent_is_interrupted() -> None:
         with Talk(talking, config=ConversationInitiationData(conversation_config_override=override)) as talk:
             until(lambda: talk.speaker.played and talk.speaker.feed)
             assert talk.speaker.feed is not None
-            talk.speaker.feed(spoken("what is 2 plus 3"))
+            talk.speaker.feed(spoken("what is 2 plus 3", silence_ms=800))
             until(lambda: talk.corrected and talk.said[-1] == "2 + 3 is 5.")
             original, corrected = talk.corrected[0]
             assert original == override["agent"]["first_message"] and corrected.endswith("...")
@@ -255,7 +252,7 @@ async def test_the_async_conversation(client: ElevenLabs) -> None:
     await talk.start_session()
     while not (said and speaker.feed):
         await asyncio.sleep(0.005)
-    await speaker.feed(spoken("what is 2 plus 3"))
+    await speaker.feed(spoken("what is 2 plus 3", silence_ms=800))
     while "2 + 3 is 5." not in said:
         await asyncio.sleep(0.005)
     await talk.send_user_message("What is 17 times 3?")
@@ -263,6 +260,113 @@ async def test_the_async_conversation(client: ElevenLabs) -> None:
         await asyncio.sleep(0.005)
     await talk.end_session()
     assert heard == ["what is 2 plus 3"] and (await talk.wait_for_session_end() or "").startswith("conv_")
+
+
+class AsyncTalk:
+    """An async conversation of the SDK's with all that it called back."""
+
+    def __init__(self, client: ElevenLabs, agent_id: str = "agent_1", **named: Any) -> None:
+        self.said: list[str] = []
+        self.corrected: list[tuple[str, str]] = []
+        self.gone: list[Any] = []
+        self.speaker = AsyncSpeaker()
+        self.sdk = AsyncConversation(
+            client,
+            agent_id,
+            **{"requires_auth": False, "audio_interface": self.speaker, **named},
+            callback_agent_response=self._say,
+            callback_agent_response_correction=self._correct,
+            callback_disconnect=self._go,
+        )
+
+    async def _say(self, text: str) -> None:
+        self.said.append(text)
+
+    async def _correct(self, original: str, corrected: str) -> None:
+        self.corrected.append((original, corrected))
+
+    async def _go(self, details: Any) -> None:
+        self.gone.append(details)
+
+    async def __aenter__(self) -> AsyncTalk:
+        await self.sdk.start_session()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.sdk.end_session()
+        await self.sdk.wait_for_session_end()
+
+
+async def come(check: Callable[[], Any]) -> None:
+    """Wait until it is so; the test's own limit ends the wait."""
+    while not check():
+        await asyncio.sleep(0.005)
+
+
+@on_a_loop
+async def test_the_async_conversation_calls_tools_and_tells_of_their_errors(client: ElevenLabs) -> None:
+    async def add(given: dict[str, Any]) -> str:
+        return str(given["a"] + given["b"])
+
+    tools = ClientTools()
+    tools.register("add", add, is_async=True)
+    opening = ConversationInitiationData(dynamic_variables=VARIABLES)
+    async with AsyncTalk(client, client_tools=tools, config=opening) as talk:
+        await come(lambda: talk.said)
+        await talk.sdk.send_contextual_update("The user reads page 3.")
+        await talk.sdk.register_user_activity()
+        await talk.sdk.send_user_message("Use add with a 20 and b 22.")
+        await come(lambda: "42" in talk.said[-1])
+        assert talk.gone == []
+
+
+@on_a_loop
+async def test_a_tool_that_fails_is_an_answer_too(client: ElevenLabs, frames: FrameTap) -> None:
+    def add(given: dict[str, Any]) -> str:
+        raise ArithmeticError("too hard")
+
+    tools = ClientTools()
+    tools.register("add", add)
+    opening = ConversationInitiationData(dynamic_variables=VARIABLES)
+    async with AsyncTalk(client, client_tools=tools, config=opening) as talk:
+        await come(lambda: talk.said)
+        before = len(talk.said)
+        await talk.sdk.send_user_message("Use add with a 20 and b 22.")
+        await come(lambda: any("agent_tool_response" in str(frame) for frame in frames.server))
+        await come(lambda: len(talk.said) > before and "42" not in talk.said[-1])
+    (told,) = (json.loads(frame) for frame in frames.server if '"agent_tool_response"' in str(frame))
+    assert told["agent_tool_response"]["is_error"] is True
+
+
+@on_a_loop
+async def test_the_async_agent_is_interrupted() -> None:
+    with LocalGateway(pace=Pace(first_token_ms=0, audio_speed=2), authentication=False) as slow, httpx.Client() as http:
+        base = f"{slow.url}/elevenlabs".replace("ws:", "http:")
+        talking = ElevenLabs(api_key="xi", base_url=base, httpx_client=http)
+        words = "This is a long greeting that goes on and on until somebody stops it."
+        opening = ConversationInitiationData(conversation_config_override={"agent": {"first_message": words}})
+        async with AsyncTalk(talking, config=opening) as talk:
+            await come(lambda: talk.speaker.played and talk.speaker.feed)
+            assert talk.speaker.feed is not None
+            await talk.speaker.feed(spoken("what is 2 plus 3", silence_ms=800))
+            await come(lambda: talk.corrected and talk.said[-1] == "2 + 3 is 5.")
+    ((original, corrected),) = talk.corrected
+    assert original == words and corrected.endswith("...")
+
+
+@on_a_loop
+async def test_a_refused_override_ends_the_async_session(client: ElevenLabs) -> None:
+    opening = ConversationInitiationData(conversation_config_override={"tts": {"voice_id": "v"}})
+    async with AsyncTalk(client, "agent_locked", config=opening) as talk:
+        await come(lambda: talk.gone)
+    assert talk.gone[0].close_code == 1008 and talk.said == []
+
+
+@pytest.mark.parametrize("agent_id", ["agent_unknown", "agent_private"])
+def test_an_agent_that_lets_nobody_in(client: ElevenLabs, agent_id: str) -> None:
+    with Talk(client, agent_id) as talk:
+        until(lambda: talk.gone)
+    assert talk.gone[0].close_code == 3000 and talk.said == []
 
 
 # --------------------------------------------------------------------------------------------------- text to speech
@@ -280,7 +384,7 @@ def test_streamed_speech(speech: Any) -> None:
     pieces = speech.convert_realtime(
         "v1", text=text, model_id="eleven_flash_v2_5", output_format="pcm_16000", voice_settings=settings
     )
-    heard = ToneListener().transcribe(b"".join(pieces), sample_rate=16_000)
+    heard = understood(b"".join(pieces))
     assert heard == "hello there, friend. this is a longer piece of text that will be spoken in several parts."
 
 
@@ -304,4 +408,19 @@ def test_streamed_speech_with_the_gateways_token(gateway: LocalGateway) -> None:
         pieces = speech.convert_realtime(
             "v1", text=iter(["Hello."]), output_format="pcm_16000", request_options=headers
         )
-        assert ToneListener().transcribe(b"".join(pieces), sample_rate=16_000) == "hello."
+        assert understood(b"".join(pieces)) == "hello."
+
+
+def test_a_key_that_is_refused_in_band(public: LocalGateway) -> None:
+    with httpx.Client() as http:
+        speech: Any = ElevenLabs(api_key="invalid", base_url="http://127.0.0.1:1", httpx_client=http).text_to_speech
+        speech._ws_base_url = f"{public.url}/elevenlabs"
+        with pytest.raises(ApiError) as refused:
+            list(speech.convert_realtime("v1", text=iter(["Hello."]), output_format="pcm_16000"))
+    assert refused.value.status_code == 1008 and refused.value.body["error"] == "invalid_api_key"
+
+
+@pytest.mark.parametrize(("name", "sample_rate"), [("pcm_8000", 8_000), ("pcm_24000", 24_000), ("pcm_44100", 44_100)])
+def test_streamed_speech_in_other_formats(speech: Any, name: str, sample_rate: int) -> None:
+    pieces = speech.convert_realtime("v1", text=iter(["Hello there."]), output_format=name)
+    assert understood(b"".join(pieces), sample_rate) == "hello there."

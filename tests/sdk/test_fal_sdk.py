@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import fal_client
@@ -17,8 +18,9 @@ import pytest
 from aigw_notebook.audio.clip import Clip
 from aigw_notebook.gateway.emulators.base import Handshake, Pace
 from aigw_notebook.gateway.emulators.fal import FalEmulator
-from aigw_notebook.gateway.engines.tones import ToneListener
 from aigw_notebook.gateway.local import LocalGateway
+from tests.sdk.calling import on_a_loop
+from tests.speech import understood_clip
 
 pytestmark = pytest.mark.sdk
 
@@ -91,4 +93,32 @@ def test_speech_comes_in_binary_frames(client: fal_client.SyncClient) -> None:
         ((start, body, _),) = answers(socket, 1)
     clip = Clip.from_any(body)
     assert start["headers"]["Content-Type"] == "audio/wav"
-    assert ToneListener().transcribe(clip.data, sample_rate=clip.sample_rate) == "hello there"
+    assert understood_clip(clip) == "hello there"
+
+
+def test_words_come_as_server_sent_events(client: fal_client.SyncClient) -> None:
+    with client.ws_connect("fal-ai/any-llm", use_jwt=False) as socket:
+        socket.send(json.dumps({"prompt": "Say one two three"}))
+        ((start, body, _),) = answers(socket, 1)
+    assert start["headers"]["Content-Type"].startswith("text/event-stream")
+    told = [json.loads(event.removeprefix(b"data: ")) for event in body.strip().split(b"\n\n")]
+    assert [event["partial"] for event in told] == [True] * (len(told) - 1) + [False] and len(told) > 1
+    assert all(later["output"].startswith(before["output"]) for before, later in pairwise(told))
+
+
+def test_what_is_no_request_is_refused_and_the_next_is_answered(client: fal_client.SyncClient) -> None:
+    with client.ws_connect("fal-ai/fast-lcm-diffusion", use_jwt=False) as socket:
+        for request in ("{nonsense", json.dumps({"prompt": "a fox"})):
+            socket.send(request)
+        statuses = [start["status"] for start, _, _ in answers(socket, 2)]
+    assert statuses == [422, 200]
+
+
+@on_a_loop
+async def test_the_async_client(client: fal_client.SyncClient) -> None:
+    asking = fal_client.AsyncClient(key=KEY)
+    async with asking.ws_connect("fal-ai/fast-lcm-diffusion", use_jwt=False) as socket:
+        await socket.send(json.dumps({"prompt": "a fox", "image_size": {"width": 64, "height": 64}}))
+        start, body, end = [await socket.recv() for _ in range(3)]
+    assert control(start)["type"] == "start" and control(end)["type"] == "end"  # type: ignore[index]
+    assert json.loads(body)["prompt"] == "a fox"

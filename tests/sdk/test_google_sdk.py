@@ -18,10 +18,12 @@ from websockets.asyncio.client import connect as dial
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from aigw_notebook.gateway.emulators import google as emulator_module
 from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.local import LocalGateway
-from tests.gateway.emulators.google_driver import letters, spoken, understood
-from tests.sdk_google import judged_frames, plain_sockets
+from tests.gateway.emulators.google_driver import understood
+from tests.sdk_google import plain_sockets
+from tests.speech import letters, spoken
 
 pytestmark = pytest.mark.sdk
 
@@ -47,9 +49,9 @@ ADD = types.FunctionDeclaration(
 
 
 @pytest.fixture(autouse=True)
-def judged() -> Iterator[None]:
-    """Plain sockets for the SDK, and its own types as the judge of every frame it is sent."""
-    with plain_sockets(), judged_frames():
+def without_tls() -> Iterator[None]:
+    """Plain sockets for the SDK."""
+    with plain_sockets():
         yield
 
 
@@ -165,7 +167,7 @@ async def test_a_voice_turn_that_the_service_ends(gateway: LocalGateway) -> None
 @on_a_loop
 async def test_an_audio_turn_that_the_microphones_end_ends(gateway: LocalGateway) -> None:
     async with live(gateway, input_audio_transcription={}) as session:
-        await stream(session, spoken("what is 3 plus 4?", rate=24_000), rate=24_000)
+        await stream(session, spoken("what is 3 plus 4?", 24_000), rate=24_000)
         await session.send_realtime_input(audio_stream_end=True)
         messages = await heard(session)
         assert letters(words(messages, "input_transcription")) == "whatis3plus4" and "7" in words(messages)
@@ -293,6 +295,32 @@ async def test_a_session_changed_while_it_runs(gateway: LocalGateway) -> None:
     async with live(gateway) as session:
         await session._ws.send('{"contextUpdate": {"systemInstruction": {"parts": [{"text": "Use capital letters"}]}}}')
         assert words(await ask(session, "Say hello")) == "HELLO"
+
+
+@on_a_loop
+async def test_a_session_that_is_told_to_go_is_taken_up_again(
+    gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Short(emulator_module.GoogleEmulator):
+        limit_s = 1.0
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named, session_limit_s=self.limit_s, warning_s=self.limit_s / 2)
+
+    monkeypatch.setattr(emulator_module, "EMULATOR", Short)
+    told: list[types.LiveServerMessage] = []
+    async with live(gateway, session_resumption=types.SessionResumptionConfig()) as session:
+        await say(session, "My name is Ada.")
+        with pytest.raises(errors.APIError) as ended:
+            while True:
+                async for message in session.receive():
+                    told.append(message)
+    (leaving,) = (message.go_away for message in told if message.go_away)
+    assert leaving.time_left == "0.5s" and ended.value.code == 1011
+    Short.limit_s = 600.0
+    handle = next(m.session_resumption_update.new_handle for m in told if m.session_resumption_update)
+    async with live(gateway, session_resumption=types.SessionResumptionConfig(handle=handle)) as session:
+        assert "Ada" in words(await ask(session, "What is my name?"))
 
 
 # ---------------------------------------------------------------------------------------------------------- errors

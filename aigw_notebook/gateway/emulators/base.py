@@ -8,14 +8,33 @@ time at which it wants to be woken. So a whole conversation can be played in a t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from random import Random
 from typing import ClassVar, TypeAlias
 
 from ...providers.base import Ids, Message
 from ..engines.base import Engines
 
-__all__ = ["Answer", "Close", "Emulator", "Handshake", "Job", "Output", "Pace", "Refused"]
+__all__ = [
+    "NO_KEY_CLOSE",
+    "Answer",
+    "Close",
+    "Emulator",
+    "Handshake",
+    "Job",
+    "Output",
+    "Pace",
+    "Refused",
+    "UsageTally",
+    "is_wrong_key",
+]
+
+NO_KEY_CLOSE = 4001
+"""The close code that users saw when a stored key was not applied to a socket."""
+
+WRONG_KEYS = ("invalid", "wrong")
+"""How a key begins that stands for one the provider does not know: there is no list of the good ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,18 +91,47 @@ class Job:
 Output: TypeAlias = Message | Close | Job
 
 
+@dataclass(slots=True, eq=False)
+class UsageTally:
+    """What a connection has used up, as its provider reported it to the client; None: it reported nothing."""
+
+    model: str | None = None
+    """The model, where a message and not the address names it."""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+
+    def add(self, tokens_in: int, tokens_out: int) -> None:
+        """Count the tokens of one report."""
+        self.tokens_in = (self.tokens_in or 0) + tokens_in
+        self.tokens_out = (self.tokens_out or 0) + tokens_out
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
     """How fast an emulated provider answers. Zero everywhere is as fast as it can.
 
     `first_token_ms` is the wait before the first delta, `text_delta_ms` the time between text deltas, `audio_speed`
     how many times faster than real time audio is sent (0: no wait at all), `audio_delta_ms` the length of one delta.
+    Each wait between text deltas is longer or shorter by up to `jitter` of it, in a series that `seed` decides.
     """
 
     first_token_ms: float = 120.0
     text_delta_ms: float = 25.0
     audio_speed: float = 4.0
     audio_delta_ms: float = 100.0
+    jitter: float = 0.0
+    seed: int = 0
+
+    def text_waits_ms(self) -> Iterator[float]:
+        """The waits after the text deltas of one answer, without end."""
+        series = Random(self.seed)
+        while True:
+            yield self.text_delta_ms * (1 + self.jitter * series.uniform(-1, 1))
+
+
+def is_wrong_key(key: str | None) -> bool:
+    """Whether a key is one of those that every emulator refuses, as its provider does; a missing one is not."""
+    return key is not None and key.lower().startswith(WRONG_KEYS)
 
 
 class Emulator(ABC):
@@ -92,6 +140,7 @@ class Emulator(ABC):
     The driver calls `open` once, then `receive`, `wake` and the callbacks of jobs in any order, all on one thread, and
     takes `drain` after every call. It calls `wake` once `clock()` has reached `next_wake_ms`, and `close` when the
     client is gone. Nothing a client sends makes these raise; it is answered, or refused as the provider refuses it.
+    To `usage` it adds what it reports to the client.
     """
 
     routes: ClassVar[tuple[str, ...]] = ()
@@ -111,6 +160,7 @@ class Emulator(ABC):
         self.ids = ids
         self.clock = clock
         self.pace = pace
+        self.usage = UsageTally()
         self._out: list[Output] = []
 
     @classmethod
@@ -125,6 +175,18 @@ class Emulator(ABC):
         `base_url` is the gateway as the client addressed it, `ws://…/v1/<account>/<gateway>`.
         """
         return None
+
+    @classmethod
+    def refuse_keyless(cls) -> Refused | None:
+        """How the provider refuses the upgrade when the gateway has no key to show it; None: it says so afterwards."""
+        return None
+
+    def open_keyless(self) -> None:
+        """What comes in place of `open` when a key is needed and the gateway had none to show."""
+        self._out.append(Close(code=NO_KEY_CLOSE, reason="no provider key was sent"))
+
+    def expire(self) -> None:
+        """The session's time is up sooner than usual: say what the provider says then. Not every provider does."""
 
     @property
     def next_wake_ms(self) -> float | None:

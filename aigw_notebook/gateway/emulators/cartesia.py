@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from ...providers.base import Ids, Message
 from ..engines.base import Engines
-from .base import Close, Emulator, Handshake, Output, Pace, Refused
+from .base import Close, Emulator, Handshake, Output, Pace, Refused, is_wrong_key
 from .cartesia_context import Context
 from .cartesia_request import NEWEST_VERSION, Fault, checked_request, error_fields, parse
 from .schedule import Schedule
@@ -35,8 +35,9 @@ ADMIN_KEY, KEY, OTHER_KEYS = "sk_car_admin_", "sk_car_", "sk_"
 class CartesiaEmulator(Emulator):
     """One emulated socket.
 
-    A missing key is accepted; one that is plainly another service's is refused. `max_contexts` is the account's limit
-    of answers at a time; with `finish_cancelled` a cancelled answer is voiced to the end of what is under way.
+    A missing key is accepted; one that is wrong or plainly another service's is refused. `max_contexts` is the
+    account's limit of answers at a time; with `finish_cancelled` a cancelled answer is voiced to the end of what is
+    under way.
     """
 
     routes: ClassVar[tuple[str, ...]] = ("cartesia", "cartesia/tts/websocket")
@@ -65,8 +66,7 @@ class CartesiaEmulator(Emulator):
 
     @classmethod
     def refuse(cls, handshake: Handshake) -> Refused | None:
-        key = _key(handshake)
-        if key is None or (key.startswith(KEY) and not key.startswith(ADMIN_KEY)) or not key.startswith(OTHER_KEYS):
+        if not _is_refused(_key(handshake)):
             return None
         fault = Fault("Unauthorized", "Invalid API key.", status=GUESSED_KEY_STATUS)
         return Refused(status=fault.status, body=dumps(error_fields(fault, _version(handshake), "")).encode())
@@ -172,6 +172,14 @@ def _key(handshake: Handshake) -> str | None:
     bearer = handshake.headers.get("authorization", "")
     token = bearer[7:].strip() if bearer.lower().startswith("bearer ") else ""
     return handshake.key or token or handshake.headers.get("x-api-key") or handshake.query.get("access_token") or None
+
+
+def _is_refused(key: str | None) -> bool:
+    """Whether a key is wrong, or plainly another service's."""
+    if key is None:
+        return False
+    others = key.startswith(OTHER_KEYS) and not key.startswith(KEY)
+    return is_wrong_key(key) or others or key.startswith(ADMIN_KEY)
 
 
 EMULATOR = CartesiaEmulator

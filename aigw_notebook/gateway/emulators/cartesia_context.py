@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .cartesia_request import Fault, Request
+from .letters import Letters
 from .schedule import WAIT
-from .stage import Letters, Speech, Stage, Steps
+from .stage import Speech, Stage, Steps
 
 __all__ = ["EXPIRY_MS", "Context"]
 
@@ -133,7 +134,7 @@ class Context:
 
     def _speak(self, words: str, request: Request) -> Steps:
         speech = self._speech = Speech(self._stage, words, request.format, voice=request.voice, speed=request.speed)
-        times = _Times(words, request)
+        times = _Times(words, request, speech.letters)
         before_ms = self._stage.clock()
         while data := (yield from speech.piece()):
             now_ms = self._stage.clock()
@@ -150,8 +151,8 @@ class Context:
 class _Times:
     """The word and phoneme times of one stretch of text, as far as it was spoken. A letter stands for a phoneme."""
 
-    def __init__(self, words: str, request: Request) -> None:
-        self._letters = Letters(words, speed=request.speed)
+    def __init__(self, words: str, request: Request, letters: Letters) -> None:
+        self._letters = letters
         spoken = [(found.group(), *found.span()) for found in _WORDS.finditer(words)]
         sounds = [(c.lower(), i, i + 1) for i, c in enumerate(words) if c.isalnum()]
         self._wanted = [

@@ -1,6 +1,6 @@
 """Deepgram's own API, emulated: listen v1, listen v2 and speak v1, each at its path.
 
-Wire facts: `docs/protocol/deepgram.md`. Whatever key comes is accepted: nothing says how a real one looks.
+Wire facts: `docs/protocol/deepgram.md`. Any key is taken but those that stand for a wrong one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ...providers.base import Ids, Message
 from ..engines.base import Engines
-from .base import Emulator, Handshake, Output, Pace, Refused
+from .base import Emulator, Handshake, Output, Pace, Refused, is_wrong_key
 from .deepgram_flux import FluxEmulator
 from .deepgram_listen import ListenEmulator
 from .deepgram_speak import SpeakEmulator
@@ -54,6 +54,8 @@ class DeepgramEmulator(Emulator):
         service = cls.service_of(handshake)
         if service is None:
             return refused("there is no such path", status=404, code="NOT_FOUND")
+        if is_wrong_key(handshake.key):
+            return refused("Invalid credentials.", status=401, code="INVALID_AUTH")
         return service.refuse(handshake)
 
     @property
@@ -62,6 +64,9 @@ class DeepgramEmulator(Emulator):
 
     def open(self) -> None:
         self._service.open()
+
+    def open_keyless(self) -> None:
+        self._service.open_keyless()
 
     def receive(self, message: Message) -> None:
         self._service.receive(message)

@@ -1,34 +1,35 @@
 """Deepgram listen v2 (flux), emulated: the turns of a stream of audio, each message with the whole turn so far.
 
 Wire facts: `docs/protocol/deepgram.md`. The confidence that a turn is over is a guess of this emulator's: it grows with
-the silence, to certainty in one second.
+the silence, to certainty in one second; sooner if what was made out so far ends like a finished thought, later if not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from ..engines.energy import EnergyDetector, Started
+from ..engines.bands import BandDetector, Started
+from ..engines.endings import Ending, ending_of
 from .base import Close, Handshake, Refused
 from .deepgram_wire import (
     Hearing,
     Listening,
-    is_time_for_words,
     refused,
     seconds,
     sound_format,
     timed_words,
     whole_words,
 )
+from .hearing import UserTurn, caught_up, words_of
 from .stage import JsonObject, Steps
 
 __all__ = ["FluxEmulator"]
 
 UPDATE_MS = 250.0
 QUIET_MS = 200
-CERTAIN_MS = 1_000.0
+CERTAIN_MS: Mapping[Ending, float] = {"finished": 700.0, "unclear": 1_000.0, "unfinished": 3_000.0}
 MAX_CONFIDENCE = 0.99
 PREFIX_MS = 200
 KEPT_MS = 1_000.0
@@ -46,7 +47,10 @@ DONE = Close(code=1000)
 
 @dataclass(slots=True)
 class _Turn:
-    """One turn: where it began, since when it is quiet, and the words made out so far."""
+    """One turn: where it began, since when it is quiet, and what of it was heard.
+
+    `heard` are its parts: an eager end ends one, and if the turn goes on after all another begins.
+    """
 
     index: int
     window_ms: float
@@ -54,7 +58,24 @@ class _Turn:
     quiet_ms: float | None = None
     eager: bool = False
     listened_ms: float = 0.0
-    text: str = ""
+    heard: list[UserTurn] = field(default_factory=list)
+
+    @property
+    def words(self) -> str:
+        """The words so far."""
+        return " ".join(filter(None, (part.words for part in self.heard)))
+
+    @property
+    def may_have_words(self) -> bool:
+        """Whether some were made out, or the listener is still behind."""
+        return bool(self.words) or not all(part.idle for part in self.heard)
+
+    def confidence(self, now_ms: float) -> float:
+        """How sure it is that the turn is over."""
+        if self.quiet_ms is None:
+            return 0.0
+        certain_ms = CERTAIN_MS[ending_of(self.words)]
+        return round(min(MAX_CONFIDENCE, max(0.0, now_ms - self.quiet_ms) / certain_ms), 3)
 
 
 class FluxEmulator(Listening):
@@ -120,7 +141,9 @@ class FluxEmulator(Listening):
 
     def _on_close_stream(self, message: JsonObject) -> None:
         if self._turn is not None and self._hearing is not None:
-            self._state("Update", self._turn, self._hearing.now_ms, listen=True)
+            self._hear(self._turn, self._hearing.now_ms)
+            self._end_part(self._turn)
+            self._state("Update", self._turn, self._hearing.now_ms, wait=True)
         self._do(self._goodbye())
 
     handlers: ClassVar[Mapping[str, Callable[[Any, JsonObject], None]]] = {
@@ -147,6 +170,8 @@ class FluxEmulator(Listening):
             elif self._turn is not None:
                 self._turn.quiet_ms = edge.at_ms - QUIET_MS
         turn = self._turn
+        if turn is not None:
+            self._hear(turn, now_ms)
         if turn is not None and turn.quiet_ms is not None:
             changed = self._silence(turn, turn.quiet_ms, now_ms) or changed
         if changed:
@@ -170,94 +195,88 @@ class FluxEmulator(Listening):
         return resumed
 
     def _silence(self, turn: _Turn, quiet_ms: float, now_ms: float) -> bool:
-        sure, eager, enough = _confidence(now_ms - quiet_ms), self._limits["eager_eot_threshold"], self._limits
+        sure, eager, enough = turn.confidence(now_ms), self._limits["eager_eot_threshold"], self._limits
         if sure >= (enough["eot_threshold"] or 1.0):
             self._end_turn(turn, now_ms, "model")
         elif now_ms - quiet_ms >= (enough["eot_timeout_ms"] or 0.0):
             self._end_turn(turn, now_ms, "timeout")
-        elif eager is not None and sure >= eager and not turn.eager:
+        elif eager is not None and sure >= eager and not turn.eager and turn.may_have_words:
             turn.eager = True
-            self._state("EagerEndOfTurn", turn, now_ms, listen=True)
+            self._end_part(turn)
+            self._state("EagerEndOfTurn", turn, now_ms, wait=True)
         else:
             return False
         return True
 
     def _update(self, now_ms: float) -> None:
         turn = self._turn
-        if turn is None:
-            idle = _Turn(self._index, self._window_ms, now_ms)
-            self._state("Update", idle, now_ms)
-            if self._hearing is not None:
-                self._hearing.forget(now_ms - KEPT_MS)
-            return
-        listen = turn.quiet_ms is None and is_time_for_words(now_ms, turn.listened_ms, turn.speech_ms)
-        if listen:
-            turn.listened_ms = now_ms
-        self._state("Update", turn, now_ms, listen=listen)
+        if turn is None and self._hearing is not None:
+            self._hearing.forget(now_ms - KEPT_MS)
+        self._state("Update", turn or _Turn(self._index, self._window_ms, now_ms), now_ms)
 
     def _end_turn(self, turn: _Turn, now_ms: float, trigger: str) -> None:
         """An eager end has made out the words already, and the end must agree with it."""
-        self._state("EndOfTurn", turn, now_ms, listen=not turn.eager, trigger=trigger)
+        self._hear(turn, now_ms)
+        self._end_part(turn)
+        self._state("EndOfTurn", turn, now_ms, wait=True, trigger=trigger)
         self._turn = None
         self._index += 1
         self._window_ms = now_ms
 
-    def _new_detector(self, origin_ms: float) -> EnergyDetector:
+    def _hear(self, turn: _Turn, now_ms: float) -> None:
+        """Have the turn's audio listened to, as far as it was not yet; not while an eager end stands."""
+        hearing = self._hearing
+        if hearing is None or turn.eager:
+            return
+        if not turn.heard or turn.heard[-1].ending:
+            turn.heard.append(hearing.new_turn())
+        turn.heard[-1].hear(hearing.between(turn.listened_ms, now_ms))
+        turn.listened_ms = now_ms
+        hearing.forget(now_ms - KEPT_MS)
+
+    def _end_part(self, turn: _Turn) -> None:
+        if turn.heard:
+            turn.heard[-1].end()
+
+    def _new_detector(self, origin_ms: float) -> BandDetector:
         sound = sound_format(self.handshake.query)
         rate = sound.sample_rate if sound is not None else 16_000
-        return EnergyDetector(rate, prefix_padding_ms=PREFIX_MS, silence_duration_ms=QUIET_MS, origin_ms=origin_ms)
+        return BandDetector(rate, prefix_padding_ms=PREFIX_MS, silence_duration_ms=QUIET_MS, origin_ms=origin_ms)
 
     # ------------------------------------------------------------------------------------------- what it says, in order
 
-    def _state(
-        self, event: str, turn: _Turn, now_ms: float, *, listen: bool = False, trigger: str | None = None
-    ) -> None:
-        """Queue one `TurnInfo`: as things stand now, with the words as they are known when it is said."""
+    def _state(self, event: str, turn: _Turn, now_ms: float, *, wait: bool = False, trigger: str | None = None) -> None:
+        """Queue one `TurnInfo`: as things stand now, with the words so far. `wait`: until its last words are known."""
         quiet_ms = turn.quiet_ms
-        whole = event in ("EagerEndOfTurn", "EndOfTurn") or quiet_ms is not None
         end_ms = now_ms if quiet_ms is None else min(now_ms, quiet_ms + QUIET_MS)
-        pcm = self._hearing.between(turn.speech_ms, end_ms) if listen and self._hearing is not None else None
-        self._do(self._turn_info(event, turn, now_ms, end_ms, pcm, whole=whole, quiet_ms=quiet_ms, trigger=trigger))
+        told = {"event": event, "turn_index": turn.index, "end_of_turn_confidence": turn.confidence(now_ms)}
+        told |= {"audio_window_start": seconds(turn.window_ms), "audio_window_end": seconds(now_ms)}
+        if trigger is not None:
+            told["trigger"] = trigger
+        given = [(part, part.given_bytes) for part in turn.heard]
+        self._do(self._turn_info(turn, given, end_ms, told, wait=wait))
 
     def _turn_info(
-        self,
-        event: str,
-        turn: _Turn,
-        now_ms: float,
-        end_ms: float,
-        pcm: bytes | None,
-        *,
-        whole: bool,
-        quiet_ms: float | None,
-        trigger: str | None,
+        self, turn: _Turn, given: list[tuple[UserTurn, int]], end_ms: float, told: JsonObject, *, wait: bool
     ) -> Steps:
-        if pcm is not None and self._hearing is not None:
-            text = yield from self._hearing.words(pcm)
-            turn.text = text if whole else whole_words(text)
-        if event == "EagerEndOfTurn" and not turn.text:
+        """A part that was ended is known to its last word; of one that goes on, the last word may still grow."""
+        parts = []
+        for part, given_bytes in given:
+            if wait or part.over:
+                parts.append((yield from words_of(part)))
+            else:
+                yield from caught_up(part, given_bytes)
+                parts.append(whole_words(part.words))
+        text = " ".join(filter(None, parts))
+        if told["event"] == "EagerEndOfTurn" and not text:
             turn.eager = False
             return
-        known = timed_words(turn.text, turn.speech_ms, end_ms)
-        self._tell(
-            "TurnInfo",
-            request_id=self.request_id,
-            event=event,
-            turn_index=turn.index,
-            audio_window_start=seconds(turn.window_ms),
-            audio_window_end=seconds(now_ms),
-            transcript=turn.text,
-            words=known,
-            end_of_turn_confidence=_confidence(now_ms - quiet_ms) if quiet_ms is not None else 0.0,
-            **({"trigger": trigger} if trigger is not None else {}),
-        )
+        words = timed_words(text, turn.speech_ms, end_ms)
+        self._tell("TurnInfo", request_id=self.request_id, transcript=text, words=words, **told)
 
     def _goodbye(self) -> Steps:
         yield from ()
         self._end(DONE)
-
-
-def _confidence(quiet_ms: float) -> float:
-    return round(min(MAX_CONFIDENCE, max(0.0, quiet_ms) / CERTAIN_MS), 3)
 
 
 def _limit(name: str, given: str | None) -> float | None:

@@ -1,6 +1,7 @@
 """Deepgram listen v1 (nova), emulated: interim and final results for a stream of audio.
 
-Wire facts: `docs/protocol/deepgram.md`. Loudness decides what is speech; a final covers all audio since the last one.
+Wire facts: `docs/protocol/deepgram.md`. What stands out of the noise and changes is speech; a final covers all audio
+since the last one.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from ..engines.energy import EnergyDetector, Started
+from ..engines.bands import BandDetector, Started
 from .base import Close, Handshake, Refused
 from .deepgram_wire import (
     CONFIDENCE,
     Hearing,
     Listening,
-    is_time_for_words,
     refused,
     seconds,
     sound_format,
     timed_words,
     whole_words,
 )
+from .hearing import UserTurn, caught_up, words_of
 from .stage import JsonObject, Steps
 
 __all__ = ["ListenEmulator"]
@@ -32,7 +33,7 @@ __all__ = ["ListenEmulator"]
 IDLE_MS = 10_000.0
 DEFAULT_ENDPOINTING_MS = 10
 LEAST_PAUSE_MS = 200
-"""A shorter `endpointing` is taken as this: loudness alone cannot tell a shorter pause from a gap within a word."""
+"""A shorter `endpointing` is taken as this: a shorter pause cannot be told from a gap within a word."""
 
 UNMARKED_PAUSE_MS = 500
 """With `endpointing=false` a pause of this length still makes a final, without `speech_final`."""
@@ -41,6 +42,10 @@ EMPTY_AFTER_MS, EMPTY_MARGIN_MS = 5_000.0, 500.0
 """Silence is told of in empty finals of about this length; the margin stays for speech that begins just then."""
 
 PREFIX_MS = 200
+KEPT_MS = 1_000.0
+INTERIM_MS = 300
+"""Interims come no closer together than this."""
+
 TOO_LONG_SILENT = Close(code=1011, reason="NET-0001: no audio and no KeepAlive came within the time-out")
 UNDECODABLE = Close(code=1008, reason="DATA-0000: the audio cannot be decoded with the given parameters")
 DONE = Close(code=1000)
@@ -75,9 +80,12 @@ class ListenEmulator(Listening):
         self._segment_ms = 0.0
         self._speech_ms: float | None = None
         self._interim_ms = 0.0
+        self._interim_text = ""
         self._quiet_ms: float | None = None
         self._last_word_s: float | None = None
-        self._detector: EnergyDetector | None = self._new_detector(0.0)
+        self._turn: UserTurn | None = None
+        self._turn_ms = 0.0
+        self._detector: BandDetector | None = self._new_detector(0.0)
 
     @classmethod
     def refuse(cls, handshake: Handshake) -> Refused | None:
@@ -145,7 +153,7 @@ class ListenEmulator(Listening):
             self._hearing.keep(pcm)
             self._look(self._hearing, self._detector, pcm)
 
-    def _look(self, hearing: Hearing, detector: EnergyDetector, pcm: bytes) -> None:
+    def _look(self, hearing: Hearing, detector: BandDetector, pcm: bytes) -> None:
         now_ms = hearing.now_ms
         for edge in detector.feed(pcm):
             if isinstance(edge, Started):
@@ -153,15 +161,19 @@ class ListenEmulator(Listening):
             else:
                 self._speech_ends(min(edge.at_ms, now_ms))
         if self._speech_ms is not None:
-            if self._interims and is_time_for_words(now_ms, self._interim_ms, self._speech_ms):
+            self._hear_until(hearing, now_ms)
+            if self._interims and self._turn is not None and now_ms - self._interim_ms >= INTERIM_MS:
                 self._interim_ms = now_ms
-                self._do(self._results(self._segment_ms, self._speech_ms, now_ms, is_final=False))
-        elif now_ms - self._segment_ms >= EMPTY_AFTER_MS + EMPTY_MARGIN_MS:
+                given = self._turn.given_bytes
+                self._do(self._interim(self._turn, given, self._segment_ms, self._speech_ms, now_ms))
+        else:
+            hearing.forget(now_ms - KEPT_MS)
+        if self._speech_ms is None and now_ms - self._segment_ms >= EMPTY_AFTER_MS + EMPTY_MARGIN_MS:
             self._final(None, now_ms - EMPTY_MARGIN_MS, speech_final=False)
         self._look_for_utterance_end(now_ms)
 
     def _speech_begins(self, at_ms: float) -> None:
-        self._speech_ms = self._interim_ms = max(at_ms, self._segment_ms)
+        self._speech_ms = self._interim_ms = self._turn_ms = max(at_ms, self._segment_ms)
         self._quiet_ms = None
         if self._vad_events:
             self._do(self._saying("SpeechStarted", channel=[0, 1], timestamp=seconds(self._speech_ms)))
@@ -177,11 +189,11 @@ class ListenEmulator(Listening):
             self._quiet_ms = None
             self._do(self._utterance_end())
 
-    def _new_detector(self, origin_ms: float) -> EnergyDetector | None:
+    def _new_detector(self, origin_ms: float) -> BandDetector | None:
         sound = sound_format(self.handshake.query)
         if sound is None:
             return None
-        return EnergyDetector(
+        return BandDetector(
             sound.sample_rate,
             prefix_padding_ms=PREFIX_MS,
             silence_duration_ms=self._pause_ms,
@@ -200,7 +212,29 @@ class ListenEmulator(Listening):
 
     def _final(self, speech_ms: float | None, end_ms: float, **flags: bool) -> None:
         start_ms, self._segment_ms, self._speech_ms = self._segment_ms, end_ms, None
-        self._do(self._results(start_ms, speech_ms, end_ms, is_final=True, **flags))
+        if speech_ms is not None and self._hearing is not None:
+            self._turn_ms = self._turn_ms if self._turn is not None else speech_ms
+            self._hear_until(self._hearing, end_ms)
+        turn, self._turn = self._turn, None
+        if turn is not None:
+            turn.end()
+        self._do(self._results(start_ms, speech_ms, end_ms, turn, **flags))
+
+    def _interim(self, turn: UserTurn, given: int, start_ms: float, speech_ms: float, now_ms: float) -> Steps:
+        """The words so far, if there are others than last time."""
+        yield from caught_up(turn, given)
+        text = whole_words(turn.words)
+        if text and text != self._interim_text:
+            self._interim_text = text
+            yield from self._results(start_ms, speech_ms, now_ms, text)
+
+    def _hear_until(self, hearing: Hearing, at_ms: float) -> None:
+        """Have the audio of what is being said listened to, as far as it was not yet."""
+        if self._turn is None:
+            self._turn = hearing.new_turn()
+        self._turn.hear(hearing.between(self._turn_ms, at_ms))
+        self._turn_ms = max(self._turn_ms, at_ms)
+        hearing.forget(at_ms - KEPT_MS)
 
     # ------------------------------------------------------------------------------------------- what it says, in order
 
@@ -229,16 +263,18 @@ class ListenEmulator(Listening):
         self._end(DONE)
 
     def _results(
-        self, start_ms: float, speech_ms: float | None, end_ms: float, *, is_final: bool, **flags: bool
+        self,
+        start_ms: float,
+        speech_ms: float | None,
+        end_ms: float,
+        heard: UserTurn | str | None,
+        **flags: bool,
     ) -> Steps:
-        text, hearing = "", self._hearing
-        if speech_ms is not None and hearing is not None:
-            text = yield from hearing.words(hearing.between(speech_ms, end_ms))
-            text = text if is_final else whole_words(text)
-        if is_final and hearing is not None:
-            hearing.forget(end_ms - PREFIX_MS)
-        if not text and not is_final:
-            return
+        """Words are an interim; a turn is a final, and its last words are waited for."""
+        is_final = not isinstance(heard, str)
+        text = heard if isinstance(heard, str) else (yield from words_of(heard)) if heard is not None else ""
+        if is_final:
+            self._interim_text = ""
         words = timed_words(text, speech_ms or start_ms, end_ms)
         if is_final and words:
             self._last_word_s = words[-1]["end"]

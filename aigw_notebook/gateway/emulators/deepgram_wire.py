@@ -1,6 +1,6 @@
 """What the emulated Deepgram protocols share: refusals, ids, and the audio of a connection with what is heard in it.
 
-Wire facts: `docs/protocol/deepgram.md`. The words come from the local listener, which is asked again as audio grows: an
+Wire facts: `docs/protocol/deepgram.md`. The words come from the local listener, which hears the audio as it comes: an
 interim is what could be made out so far, never a piece of a text known in advance.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -17,15 +17,15 @@ from ...audio.formats import AudioFormat, Encoding
 from ...providers.base import Ids, Message
 from ..engines.base import Engines
 from .base import Close, Emulator, Handshake, Output, Pace, Refused
+from .hearing import UserTurn
 from .schedule import WAIT, Schedule
-from .stage import JsonObject, Stage, Steps, dumps, waited_for
+from .stage import JsonObject, Stage, Steps, dumps
 
 __all__ = [
     "SLICE_MS",
     "DeepgramConnection",
     "Hearing",
     "Listening",
-    "is_time_for_words",
     "refused",
     "seconds",
     "sound_format",
@@ -37,10 +37,6 @@ ENCODINGS: Mapping[str, Encoding] = {"linear16": "pcm16", "mulaw": "ulaw", "alaw
 MIN_RATE, MAX_RATE = 4_000, 96_000
 SLICE_MS = 100
 """Audio is looked at in pieces of this length, however long the frames are."""
-
-PARTIAL_MS = 600
-PARTIAL_GROWTH = 0.25
-"""Words are made out again after so much new audio, and after this share of what there is: so the work stays linear."""
 
 CONFIDENCE = 0.98  # the local listener tells none
 GUESSED_CODE = "INVALID_QUERY_PARAMETER"
@@ -69,11 +65,6 @@ def seconds(at_ms: float) -> float:
 def whole_words(text: str) -> str:
     """What was made out, without the last word: that may still grow."""
     return " ".join(text.split()[:-1])
-
-
-def is_time_for_words(now_ms: float, last_ms: float, start_ms: float) -> bool:
-    """Whether there is enough new audio to make out the words again."""
-    return now_ms - last_ms >= max(PARTIAL_MS, PARTIAL_GROWTH * (now_ms - start_ms))
 
 
 def timed_words(text: str, start_ms: float, end_ms: float) -> list[JsonObject]:
@@ -197,13 +188,9 @@ class Hearing:
         start = max(0, self.format.byte_count(start_ms) - self._forgotten)
         return bytes(self._data[start : max(0, self.format.byte_count(end_ms) - self._forgotten)])
 
-    def words(self, pcm: bytes) -> Generator[float, None, str]:
-        """What the listener makes out in it. Raises what the listener raised."""
-        listener, rate = self._stage.engines.listener, self.format.sample_rate
-        found = yield from waited_for(self._stage, lambda: listener.transcribe(pcm, sample_rate=rate))
-        if isinstance(found, BaseException):
-            raise found
-        return str(found).strip()
+    def new_turn(self) -> UserTurn:
+        """Somebody begins to speak: what is made out of it will be there."""
+        return UserTurn(self._stage, self.format.sample_rate)
 
 
 class Listening(DeepgramConnection):

@@ -37,7 +37,7 @@ class ElevenLabsEmulator(Emulator):
     """One emulated connection: a conversation, or text to speech as its route says.
 
     Any agent id and any voice is there, save those that `elevenlabs_setup` and `elevenlabs_stream` name. A key is
-    asked for by private agents only.
+    asked for by private agents only; one that stands for a wrong one is refused by all.
     """
 
     routes: ClassVar[tuple[str, ...]] = ("elevenlabs", CONVERSATION, *SIGNED_URLS, SPEECH)

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...audio.formats import PCM16_16K
+from ..engines.bands import BandDetector, Started
 from ..engines.base import Reply, Said, ToolRequest
-from ..engines.energy import EnergyDetector, Started
-from .base import Handshake, Job
+from .base import Handshake, Job, is_wrong_key
 from .elevenlabs_setup import UNKNOWN_AGENT, Failure, Setup, may_enter, read_setup
+from .hearing import UserTurn, words_of
+from .letters import Letters
 from .schedule import WAIT, Task
-from .stage import JsonObject, Letters, Speech, Stage, Steps, waited_for
+from .stage import JsonObject, Speech, Stage, Steps, waited_for
 
 __all__ = ["Agent"]
 
@@ -45,6 +47,7 @@ class _Spoken:
 
     event_id: int
     text: str
+    letters: Letters
     place: int
     began_ms: float
     sent_ms: float = 0.0
@@ -69,7 +72,9 @@ class Agent:
         self._calls: dict[str, str] = {}
         self._results: dict[str, tuple[str, bool]] = {}
         self._audio = bytearray()
-        self._detector = EnergyDetector(FORMAT.sample_rate, silence_duration_ms=SILENCE_MS)
+        self._user: UserTurn | None = None
+        self._heard: UserTurn | None = None
+        self._detector = BandDetector(FORMAT.sample_rate, silence_duration_ms=SILENCE_MS)
         self._pings: dict[int, float] = {}
         self._ping_ms: int | None = None
         now_ms = stage.clock()
@@ -90,6 +95,8 @@ class Agent:
 
     def refusal(self) -> Failure | None:
         """Why the agent does not answer at all; None when it does."""
+        if is_wrong_key(self._handshake.key):
+            return Failure("invalid_message", "Invalid API key", GUESSED_REFUSAL_CODE)
         if self._agent_id == UNKNOWN_AGENT:
             return Failure("invalid_message", "The agent does not exist.", GUESSED_REFUSAL_CODE)
         if not may_enter(self._handshake, self._agent_id):
@@ -125,6 +132,8 @@ class Agent:
         """The connection is gone: do nothing more."""
         self._begin_by_ms = self._next_ping_ms = self._silent_by_ms = self._over_by_ms = math.inf
         self._halt()
+        if self._user is not None:
+            self._user.stop()
 
     # ------------------------------------------------------------------------------------------------- the start
 
@@ -199,33 +208,49 @@ class Agent:
             return
         self._audio += data
         for edge in self._detector.feed(data):
-            if isinstance(edge, Started):
-                if self._is_audible():
-                    self._interrupt()
-            else:
-                self._turn_over()
-        if not self._detector.speaking:
+            self._turn_begins() if isinstance(edge, Started) else self._turn_over()
+        if self._user is not None:
+            self._hear(self._user)
+        else:
             del self._audio[: max(0, len(self._audio) - FORMAT.byte_count(KEPT_MS))]
         self._event("vad_score", vad_score_event={"vad_score": 0.9 if self._detector.speaking else 0.05})
 
-    def _turn_over(self) -> None:
+    def _turn_begins(self) -> None:
+        if self._is_audible():
+            self._interrupt()
+        self._user = UserTurn(self._stage, FORMAT.sample_rate, told=self._tell_tentative)
+
+    def _hear(self, user: UserTurn) -> None:
         data = bytes(self._audio)
         self._audio.clear()
-        self._halt()
-        self._task = self._stage.schedule.start(self._listen(data))
+        user.hear(data)
 
-    def _listen(self, data: bytes) -> Steps:
-        listener = self._stage.engines.listener
-        heard = yield from waited_for(
-            self._stage, lambda: listener.transcribe(data, sample_rate=FORMAT.sample_rate), self._think
-        )
-        if isinstance(heard, BaseException):
-            self._fail(Failure("asr_transcription_error", f"The local listener failed: {heard}", 1002))
+    def _turn_over(self) -> None:
+        user, self._user = self._user, None
+        assert user is not None
+        self._hear(user)
+        self._halt()
+        self._heard = user
+        self._task = self._stage.schedule.start(self._listen(user))
+        user.end()
+
+    def _tell_tentative(self, user: UserTurn) -> None:
+        if not user.over and user.words:
+            self._tell_transcript("tentative_user_transcript", user.words)
+
+    def _tell_transcript(self, kind: str, words: str) -> None:
+        told = {"user_transcript": words or NOT_UNDERSTOOD, "event_id": self._number()}
+        self._event(kind, **{f"{kind.removesuffix('_transcript')}_transcription_event": told})
+
+    def _listen(self, user: UserTurn) -> Steps:
+        try:
+            heard = yield from words_of(user)
+        except Exception as error:
+            self._fail(Failure("asr_transcription_error", f"The local listener failed: {error}", 1002))
             return
         for kind in ("tentative_user_transcript", "user_transcript"):
-            told = {"user_transcript": heard.strip() or NOT_UNDERSTOOD, "event_id": self._number()}
-            self._event(kind, **{f"{kind.removesuffix('_transcript')}_transcription_event": told})
-        self._said.append(Said(role="user", text=heard.strip()))
+            self._tell_transcript(kind, heard)
+        self._said.append(Said(role="user", text=heard))
         yield from self._turn(self._number())
 
     def _think(self, job: Job) -> None:
@@ -246,7 +271,7 @@ class Agent:
         if spoken is None:
             return
         played_ms = min(self._stage.clock() - spoken.began_ms, spoken.sent_ms)
-        _, heard = Letters(spoken.text).until(played_ms, last=False)
+        heard = spoken.letters.spoken_by(played_ms)
         corrected = f"{spoken.text[:heard].rstrip()}..." if heard < len(spoken.text) else spoken.text
         self._said[spoken.place] = Said(role="assistant", text=corrected)
         number = spoken.event_id
@@ -266,7 +291,9 @@ class Agent:
             self._speech.stop()
         if self._thought is not None:
             self._thought.cancelled = True
-        self._task = self._speech = self._thought = None
+        if self._heard is not None:
+            self._heard.stop()
+        self._task = self._speech = self._thought = self._heard = None
         self._calls.clear()
         self._results.clear()
 
@@ -285,7 +312,8 @@ class Agent:
                 self._fail(Failure("llm_error", f"The local responder failed: {reply}", 1002))
                 return
             if reply.text:
-                yield from self._say(number, reply.text)
+                written = self._setup is not None and self._setup.text_only
+                yield from self._say(number, reply.text if written else reply.spoken)
             if not reply.tools:
                 break
             yield from self._call(number, reply.tools)
@@ -314,9 +342,9 @@ class Agent:
             self._event("agent_chat_response_part", text_response_part=told)
 
         part("start")
-        for piece in _PIECES.findall(text):
+        for piece, wait_ms in zip(_PIECES.findall(text), self._stage.pace.text_waits_ms(), strict=False):
             part("delta", piece)
-            yield self._stage.clock() + self._stage.pace.text_delta_ms
+            yield self._stage.clock() + wait_ms
         self._respond(number, text)
         part("stop")
 
@@ -325,13 +353,12 @@ class Agent:
 
     def _speak(self, number: int, text: str) -> Steps:
         assert self._setup is not None
-        speed = self._setup.speed
-        speech = self._speech = Speech(self._stage, text, FORMAT, voice=self._setup.voice, speed=speed)
-        letters, before_ms = Letters(text, speed=speed), 0.0
-        spoken = self._spoken = _Spoken(number, text, len(self._said) - 1, self._stage.clock())
+        voice, speed, before_ms = self._setup.voice, self._setup.speed, 0.0
+        speech = self._speech = Speech(self._stage, text, FORMAT, voice=voice, speed=speed)
+        spoken = self._spoken = _Spoken(number, text, speech.letters, len(self._said) - 1, self._stage.clock())
         self._respond(number, text)
         while data := (yield from speech.piece()):
-            chars, starts_ms, lasts_ms = letters.piece(speech, before_ms)
+            chars, starts_ms, lasts_ms = speech.letters.piece(before_ms, speech.sent_ms, last=speech.last)
             alignment = {"chars": chars, "char_start_times_ms": starts_ms, "char_durations_ms": lasts_ms}
             before_ms = spoken.sent_ms = speech.sent_ms
             told = {"audio_base_64": b64encode(data).decode("ascii"), "event_id": number, "alignment": alignment}

@@ -9,16 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...audio.formats import AudioFormat
-from .base import Handshake
+from .base import Handshake, is_wrong_key
 from .elevenlabs_setup import Failure
 from .schedule import WAIT
-from .stage import JsonObject, Letters, Speech, Stage, Steps
+from .stage import JsonObject, Speech, Stage, Steps
 
-__all__ = ["BAD_KEY", "BAD_VOICE", "Streams"]
+__all__ = ["BAD_VOICE", "Streams"]
 
 BAD_VOICE = "unknown"
-BAD_KEY = "invalid"
-"""The names that stand for a voice that is not there and for a key that is refused; any others are taken."""
+"""The name that stands for a voice that is not there; any other is taken."""
 
 MAX_CONTEXTS = 5
 INACTIVITY_S, MAX_INACTIVITY_S = 20.0, 180.0
@@ -120,7 +119,7 @@ class Streams:
 
     def _check(self, message: JsonObject) -> None:
         keys = (message.get(name) for name in ("xi_api_key", "xi-api-key", "authorization"))
-        if BAD_KEY in (self._key, self.query.get("authorization"), *keys):
+        if any(is_wrong_key(str(key)) for key in (self._key, self.query.get("authorization"), *keys)):
             raise Failure("invalid_api_key", "Invalid API key")
         if self.voice == BAD_VOICE:
             raise Failure("voice_id_does_not_exist", f"A voice with voice_id {self.voice} does not exist.")
@@ -227,9 +226,9 @@ class Context:
         speech = self._speech = Speech(
             self._stage, words, self._streams.format, voice=self._streams.voice, speed=self._speed
         )
-        letters, before_ms = Letters(words, speed=self._speed), 0.0
+        before_ms = 0.0
         while data := (yield from speech.piece()):
-            chars, starts_ms, lasts_ms = letters.piece(speech, before_ms)
+            chars, starts_ms, lasts_ms = speech.letters.piece(before_ms, speech.sent_ms, last=speech.last)
             alignment = {"chars": chars, "charStartTimesMs": starts_ms, "charDurationsMs": lasts_ms}
             before_ms = speech.sent_ms
             place = {"contextId": self.name} if self._streams.multi else {}

@@ -17,7 +17,7 @@ from ...audio.clip import Clip
 from ...audio.formats import PCM16_24K
 from ...providers.base import Ids, Message
 from ..engines.base import Engines, Reply, Said
-from .base import Emulator, Handshake, Output, Pace, Refused
+from .base import Emulator, Handshake, Output, Pace, Refused, is_wrong_key
 from .fal_picture import SIZES, draw, seed_of
 from .schedule import WAIT, Schedule
 from .stage import JsonObject, Stage, Steps, dumps, waited_for
@@ -29,6 +29,7 @@ MAX_SIDE = 1024
 FRAME_BYTES = 64 * 1024
 SERVER = "aigw-notebook local emulator"
 JSON, EVENTS, WAV = "application/json", "text/event-stream", "audio/wav"
+WRONG_KEY = "No user found for Key ID and Secret"  # seen over plain HTTP
 GUESSED_MISSING = {"loc": ["body", "prompt"], "msg": "field required", "type": "missing"}
 GUESSED_NOT_JSON = {"loc": ["body"], "msg": "the request is not a JSON object", "type": "json_invalid"}
 WRITERS = ("fal-ai/any-llm",)
@@ -47,7 +48,7 @@ class _Failed(Exception):
 
 
 class FalEmulator(Emulator):
-    """One connection to one app. Whatever key comes is accepted."""
+    """One connection to one app. Any key is taken but those that stand for a wrong one."""
 
     routes: ClassVar[tuple[str, ...]] = ("fal", "fal/")
 
@@ -72,10 +73,10 @@ class FalEmulator(Emulator):
 
     @classmethod
     def refuse(cls, handshake: Handshake) -> Refused | None:
+        if is_wrong_key(handshake.key):
+            return _refused(401, WRONG_KEY)
         app = handshake.route.removeprefix("fal").strip("/")
-        if "/" in app:
-            return None
-        return Refused(status=404, body=dumps({"detail": "Application not found"}).encode())
+        return None if "/" in app else _refused(404, "Application not found")
 
     @property
     def next_wake_ms(self) -> float | None:
@@ -185,12 +186,12 @@ class FalEmulator(Emulator):
         reply: Reply = yield from self._work(lambda: responder.answer(asked, instructions=instructions))
         self._start(request_id, EVENTS)
         words = reply.text.split(" ")
-        for count in range(1, len(words) + 1):
+        for count, wait_ms in zip(range(1, len(words) + 1), self.pace.text_waits_ms(), strict=False):
             partial = count < len(words)
             event = {"output": " ".join(words[:count]), "partial": partial, "error": None}
             self._put(f"data: {dumps(event)}\n\n")
-            if partial and self.pace.text_delta_ms:
-                yield self.clock() + self.pace.text_delta_ms
+            if partial and wait_ms:
+                yield self.clock() + wait_ms
 
     def _speak(self, request: JsonObject, request_id: str) -> Steps:
         """A WAV file, in binary frames."""
@@ -199,6 +200,10 @@ class FalEmulator(Emulator):
         pcm = yield from self._work(lambda: b"".join(voice.speak(prompt, sample_rate=rate)))
         self._start(request_id, WAV)
         self._body(Clip(pcm, PCM16_24K).to_wav())
+
+
+def _refused(status: int, detail: str) -> Refused:
+    return Refused(status=status, body=dumps({"detail": detail}).encode())
 
 
 def _request(message: Message) -> JsonObject:

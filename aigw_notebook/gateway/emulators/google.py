@@ -14,12 +14,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ...audio.formats import PCM16_16K
 from ...providers.base import Ids, Message
 from ..engines.base import Engines, ToolRequest
-from .base import Close, Emulator, Handshake, Output, Pace
+from .base import Close, Emulator, Handshake, Output, Pace, Refused, is_wrong_key
 from .google_answer import Answer
 from .google_conversation import Entry, output_text
+from .google_hearing import Utterance
 from .google_input import SpokenInput
 from .google_schema import check_client_message
 from .google_setup import Function, Setup, functions_of, instructions_of
@@ -37,6 +37,7 @@ MAX_HANDLES = 256  # a limit of the emulator's own
 UPDATING_MODEL = "gemini-3.8-live"
 """What begins like this takes `contextUpdate`; that others refuse it is a guess."""
 
+GUESSED_KEYLESS = b'{"error":{"code":500,"message":"Internal Server Error"}}'  # the status was seen, the body not
 NO_KEY = "API key not valid. Please pass a valid API key."
 NOT_FOUND = "Requested entity was not found."
 EXPIRED = "Deadline expired before operation could complete."
@@ -68,7 +69,7 @@ _HANDLES: OrderedDict[str, Saved] = OrderedDict()
 class GoogleEmulator(Emulator):
     """One emulated session.
 
-    A missing key is accepted unless `require_key`. The connection ends after `session_limit_s` of `clock`, `warning_s`
+    A missing key is accepted unless `require_key`, and any other but those that stand for a wrong one. The connection ends after `session_limit_s` of `clock`, `warning_s`
     after a `goAway`. `text_frames` answers in text frames instead of the service's binary ones.
     """
 
@@ -100,6 +101,7 @@ class GoogleEmulator(Emulator):
         self._ended = False
         self._setup: Setup | None = None
         self._input: SpokenInput
+        self._utterance: Utterance | None = None
         self._entries: list[Entry] = []
         self._images = 0
         self._seeding = False
@@ -118,8 +120,17 @@ class GoogleEmulator(Emulator):
         return None if due_ms == math.inf else due_ms
 
     def open(self) -> None:
-        if self._require_key and not self._key():
+        key = self._key()
+        if is_wrong_key(key) or (self._require_key and key is None):
             self._end(1007, NO_KEY)
+
+    @classmethod
+    def refuse_keyless(cls) -> Refused | None:
+        return Refused(status=500, body=GUESSED_KEYLESS)
+
+    def expire(self) -> None:
+        self._warn_ms = self.clock()
+        self._expires_ms = self._warn_ms + 1000 * self._warning_s
 
     def receive(self, message: Message) -> None:
         if self._ended:
@@ -151,6 +162,8 @@ class GoogleEmulator(Emulator):
         self._warn_ms = self._expires_ms = math.inf
         if self._answer is not None:
             self._answer.stop()
+        if self._utterance is not None:
+            self._utterance.stop()
         self._schedule.stop()
 
     def _put(self, output: Output) -> None:
@@ -178,6 +191,7 @@ class GoogleEmulator(Emulator):
         if session.handle is not None:
             self._entries = self._resumed(session.handle, session.model)
         self._setup = session
+        self.usage.model = session.model
         self._seeding = session.takes_history
         self._input = SpokenInput(session, self)
         self._frames.send(setupComplete={})
@@ -231,7 +245,9 @@ class GoogleEmulator(Emulator):
             entry.text += part.get("text") or ""
             blob = part.get("inlineData") or {}
             if blob.get("mimeType", "").startswith("audio/"):
-                self._listen(entry, bytes_of(blob.get("data", "")), tell=False)
+                heard = Utterance(self._stage, entry, None)
+                heard.hear(bytes_of(blob.get("data", "")))
+                heard.end()
             elif blob:
                 bytes_of(blob.get("data", ""))
                 entry.images += 1
@@ -268,35 +284,25 @@ class GoogleEmulator(Emulator):
         if self._session.interrupts:
             self._interrupt()
 
-    def utterance_ended(self, pcm16: bytes) -> None:
-        """The user has spoken: make out the words, then answer."""
-        entry = Entry("user", images=self._take_images())
-        self._entries.append(entry)
-        self._listen(entry, pcm16, tell=self._session.transcribes_input)
+    def utterance_goes_on(self, pcm16: bytes) -> None:
+        """The user speaks: make out the words while that lasts."""
+        if self._utterance is None:
+            tell = self._tell_words if self._session.transcribes_input else None
+            self._utterance = Utterance(self._stage, Entry("user"), tell)
+        self._utterance.hear(pcm16)
+
+    def utterance_ended(self) -> None:
+        """The user has spoken: answer, once the words are known."""
+        self.utterance_goes_on(b"")
+        utterance, self._utterance = self._utterance, None
+        assert utterance is not None
+        utterance.entry.images = self._take_images()
+        self._entries.append(utterance.entry)
+        utterance.end()
         self._respond()
 
-    def _listen(self, entry: Entry, pcm16: bytes, *, tell: bool) -> None:
-        """Have it listened to; until then the entry is unheard."""
-        entry.unheard += 1
-        entry.audio_ms += PCM16_16K.duration_ms(len(pcm16))
-        listener = self.engines.listener
-        found: list[str] = []
-
-        def done(error: BaseException | None) -> None:
-            entry.unheard -= 1
-            words = found[0].strip() if found else ""
-            entry.text = f"{entry.text} {words}".strip()
-            if tell:
-                self._tell_words(words)
-
-        self._stage.start_job(
-            lambda: [listener.transcribe(pcm16, sample_rate=PCM16_16K.sample_rate)], found.append, done
-        )
-
-    def _tell_words(self, words: str) -> None:
-        """An increment for every word; joined without a separator they are the text."""
-        for number, word in enumerate(words.split()):
-            self._frames.send(serverContent={"inputTranscription": {"text": f" {word}" if number else word}})
+    def _tell_words(self, increment: str) -> None:
+        self._frames.send(serverContent={"inputTranscription": {"text": increment}})
 
     # --------------------------------------------------------------------------------------------------- the answer
 
@@ -330,11 +336,16 @@ class GoogleEmulator(Emulator):
         self._remember(answer)
         more = "IN_PROGRESS" if self._calls else "IDLE"
         status = {"interactionStatus": more} if self._session.thinks_on else {}
-        self._frames.send(serverContent={"turnComplete": True, **status}, usageMetadata=answer.usage() or None)
+        self._frames.send(serverContent={"turnComplete": True, **status}, usageMetadata=self._used_up(answer))
         if not self._calls:
             self._give_handle()
         if self._answer_again and not interrupted:
             self._respond()
+
+    def _used_up(self, answer: Answer) -> JsonObject | None:
+        counts = answer.usage()
+        self.usage.add(counts.get("promptTokenCount", 0), counts.get("responseTokenCount", 0))
+        return counts or None
 
     def _answer_called(self, requests: Sequence[ToolRequest]) -> None:
         """Send the calls. The answer to a blocking one is over when the answer to its result is."""
@@ -348,7 +359,7 @@ class GoogleEmulator(Emulator):
         answer = self._answer
         assert answer is not None
         if any(function.blocking for function in self._calls.values()):
-            self._frames.send(toolCall={"functionCalls": calls}, usageMetadata=answer.usage() or None)
+            self._frames.send(toolCall={"functionCalls": calls}, usageMetadata=self._used_up(answer))
             self._awaits_results = True
             self._remember(answer)
             self._answer = None

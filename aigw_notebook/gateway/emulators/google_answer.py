@@ -13,7 +13,7 @@ from .google_conversation import Entry, said, tokens_of, usage
 from .google_setup import Setup
 from .google_wire import Frames
 from .schedule import WAIT
-from .stage import CHAR_MS, JsonObject, Speech, Stage, Steps, waited_for
+from .stage import JsonObject, Speech, Stage, Steps, waited_for
 
 __all__ = ["Answer"]
 
@@ -77,7 +77,7 @@ class Answer:
         if self._stage.pace.first_token_ms:
             yield self._stage.clock() + self._stage.pace.first_token_ms
         if reply.text:
-            yield from (self._written if self._setup.modality == "TEXT" else self._spoken)(reply.text)
+            yield from self._written(reply.text) if self._setup.modality == "TEXT" else self._spoken(reply.spoken)
         if self._speech is not None and self._speech.error is not None:
             self._failed(self._speech.error)
         elif reply.tools:
@@ -105,14 +105,14 @@ class Answer:
 
     def _written(self, text: str) -> Steps:
         entry = self._new_entry()
-        due_ms = self._stage.clock()
+        due_ms, waits_ms = self._stage.clock(), self._stage.pace.text_waits_ms()
         for found in _PIECES.finditer(text):
             if self._is_full():
                 return
             entry.text += found.group()
             part = {"text": found.group()}
             self._frames.send(serverContent={"modelTurn": {"role": "model", "parts": [part]}})
-            due_ms += self._stage.pace.text_delta_ms
+            due_ms += next(waits_ms)
             yield due_ms
 
     def _spoken(self, text: str) -> Steps:
@@ -123,7 +123,7 @@ class Answer:
             if self._is_full():
                 speech.stop()
                 return
-            self._tell(entry, pieces, LEAD_CHARS + speech.sent_ms / CHAR_MS)
+            self._tell(entry, pieces, LEAD_CHARS + speech.letters.spoken_by(speech.sent_ms))
             if not entry.audio_ms:
                 self._frames.audio(data[:FIRST_BYTES])
                 data = data[FIRST_BYTES:]

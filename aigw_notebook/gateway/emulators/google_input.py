@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ...audio.convert import Converter
 from ...audio.formats import PCM16_16K, AudioFormat
-from ..engines.energy import EnergyDetector, Started
+from ..engines.bands import BandDetector, Started
 from .google_setup import Setup
 from .google_wire import INVALID, Refusal
 
@@ -25,8 +25,11 @@ class Listening(Protocol):
     def activity_started(self) -> None:
         """The user has begun to speak."""
 
-    def utterance_ended(self, pcm16: bytes) -> None:
+    def utterance_goes_on(self, pcm16: bytes) -> None:
         """The user has spoken: this, at 16 kHz."""
+
+    def utterance_ended(self) -> None:
+        """The user has said what there was to say."""
 
 
 class SpokenInput:
@@ -46,14 +49,14 @@ class SpokenInput:
         pcm16 = self._at_16k(data, mime_type)
         if self._detector is None:
             if self._active:
-                self._data += pcm16
+                self._listening.utterance_goes_on(pcm16)
             return
         self._data += pcm16
         for edge in self._detector.feed(pcm16):
-            self._cut(edge.at_ms) if isinstance(edge, Started) else self._end(edge.at_ms)
-            if isinstance(edge, Started):
-                self._listening.activity_started()
-        if not self._detector.speaking:
+            self._start(edge.at_ms) if isinstance(edge, Started) else self._end(edge.at_ms)
+        if self._detector.speaking:
+            self._tell(self._written_ms)
+        else:
             self._cut(self._written_ms - MAX_SILENCE_MS)
 
     def end_stream(self) -> None:
@@ -70,7 +73,6 @@ class SpokenInput:
         if self._detector is not None:
             raise Refusal(1007, INVALID)
         self._active = True
-        self._data.clear()
         self._listening.activity_started()
 
     def end_activity(self) -> None:
@@ -78,18 +80,17 @@ class SpokenInput:
         if self._detector is not None or not self._active:
             raise Refusal(1007, INVALID)
         self._active = False
-        self._listening.utterance_ended(bytes(self._data))
-        self._data.clear()
+        self._listening.utterance_ended()
 
     @property
     def _written_ms(self) -> float:
         return self._start_ms + PCM16_16K.duration_ms(len(self._data))
 
-    def _new_detector(self) -> EnergyDetector | None:
+    def _new_detector(self) -> BandDetector | None:
         setup = self._setup
         if not setup.automatic:
             return None
-        return EnergyDetector(
+        return BandDetector(
             PCM16_16K.sample_rate,
             threshold=setup.threshold,
             prefix_padding_ms=setup.prefix_padding_ms,
@@ -106,15 +107,21 @@ class SpokenInput:
             self._converter = Converter(source, PCM16_16K)
         return self._converter.process(data)
 
-    def _end(self, at_ms: float) -> None:
-        size = PCM16_16K.byte_count(max(0.0, at_ms - self._start_ms))
-        spoken = bytes(self._data[:size])
+    def _start(self, at_ms: float) -> None:
         self._cut(at_ms)
-        self._listening.utterance_ended(spoken)
+        self._listening.activity_started()
 
-    def _cut(self, at_ms: float) -> None:
-        """Forget the audio before `at_ms`."""
-        size = PCM16_16K.byte_count(max(0.0, at_ms - self._start_ms))
-        if size:
-            self._start_ms += PCM16_16K.duration_ms(min(size, len(self._data)))
-            del self._data[:size]
+    def _end(self, at_ms: float) -> None:
+        self._tell(at_ms)
+        self._listening.utterance_ended()
+
+    def _tell(self, until_ms: float) -> None:
+        """Pass on the audio before `until_ms`."""
+        self._listening.utterance_goes_on(self._cut(until_ms))
+
+    def _cut(self, at_ms: float) -> bytes:
+        """The audio before `at_ms`; it is kept no longer."""
+        cut = bytes(self._data[: PCM16_16K.byte_count(max(0.0, at_ms - self._start_ms))])
+        self._start_ms += PCM16_16K.duration_ms(len(cut))
+        del self._data[: len(cut)]
+        return cut

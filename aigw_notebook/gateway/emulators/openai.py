@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from ...providers.base import Ids, Message
 from ..engines.base import Engines
-from .base import Close, Emulator, Handshake, Output, Pace
+from .base import NO_KEY_CLOSE, Close, Emulator, Handshake, Output, Pace
 from .openai_input import InputAudio
 from .openai_items import Conversation, Item, Tokens, item_from_client
 from .openai_response import Options, ResponseRun
@@ -30,6 +30,7 @@ __all__ = ["EMULATOR", "OpenAIEmulator"]
 
 SESSION_LIMIT_S = 3_600.0
 EXPIRED = "Your session hit the maximum duration of 60 minutes."
+NO_KEY = "Missing bearer or basic authentication in header"
 BETA_DISABLED = "The Realtime Beta API is no longer supported. Please use /v1/realtime for the GA API."
 BETA_SUBPROTOCOL = "openai-beta.realtime-v1"
 KEY_PREFIXES = ("sk-", "ek_")
@@ -120,6 +121,13 @@ class OpenAIEmulator(Emulator):
         self._input = InputAudio(self._wire, self._conversation, self, self._session["audio"]["input"])
         self._wire.event("session.created", session=self._session)
 
+    def open_keyless(self) -> None:
+        self._wire.error(None, NO_KEY)
+        self._end(NO_KEY_CLOSE, NO_KEY)
+
+    def expire(self) -> None:
+        self._expires_ms = self.clock()
+
     def receive(self, message: Message) -> None:
         if self._ended:
             return
@@ -165,7 +173,7 @@ class OpenAIEmulator(Emulator):
         """Why the session is refused, all of it after the upgrade: (code, message, close code)."""
         key, query = self.handshake.key, self.handshake.query
         if key is None and self._require_key:
-            return None, "Missing bearer or basic authentication in header", 3000
+            return None, NO_KEY, 3000
         if key is not None and not key.startswith(KEY_PREFIXES):
             return "invalid_api_key", "Incorrect API key provided.", 3000
         if self._is_beta():
@@ -337,6 +345,7 @@ class OpenAIEmulator(Emulator):
 
     def _response_ended(self, run: ResponseRun) -> None:
         self._runs.pop(run.id, None)
+        self.usage.add(*run.read_and_made)
         if run.options.in_band:
             self._seen = run.billed
             self._spoke = self._spoke or run.audio_ms > 0

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 from ...audio.convert import convert
 from ...audio.formats import AudioFormat
-from ..engines.energy import Edge, EnergyDetector, Started
-from .base import Job
+from ..engines.bands import BandDetector, Edge, Started
+from ..engines.endings import ending_of
+from .hearing import Agreed, UserTurn
 from .openai_items import INPUT_MS_PER_TOKEN, Conversation, Item, Part, text_tokens
 from .openai_schema import Refusal
 from .openai_session import LIVE_TRANSCRIPTION_MODELS, SEMANTIC_SILENCE_MS, JsonObject, audio_format
 from .openai_wire import Deltas, Wire
+from .stage import Stage
 
 __all__ = ["InputAudio", "Turns", "transcription_usage"]
 
@@ -21,9 +22,6 @@ MIN_COMMIT_MS = 100
 ROUNDING_MS = 1e-6
 MAX_IDLE_MS = 60_000
 """While nobody speaks, older audio than this is forgotten: it keeps a long silence from filling the memory."""
-
-PARTIAL_MS = 600
-"""A live transcription is brought up to date after so much new audio."""
 
 DURATION_MODELS = (*LIVE_TRANSCRIPTION_MODELS, "whisper-1")
 """Billed by the second; for the last one that is a guess."""
@@ -57,10 +55,19 @@ class InputAudio:
         self._start_ms = 0.0
         self._item_id: str | None = None
         self._speech_ms = 0.0
-        self._partial = ""
-        self._partial_ms = 0.0
-        self._jobs: list[Job] = []
-        self._detector: EnergyDetector | None = None
+        self._stage = Stage(
+            put=wire.put,
+            ids=wire.ids,
+            clock=wire.clock,
+            pace=wire.pace,
+            engines=wire.engines,
+            schedule=wire.schedule,
+        )
+        self._heard: UserTurn | None = None
+        self._heard_ms = 0.0
+        self._agreed = Agreed()
+        self._listeners: list[UserTurn] = []
+        self._detector: BandDetector | None = None
         self._listening: JsonObject = {}
         self.configure(listening)
 
@@ -78,6 +85,7 @@ class InputAudio:
         if before.get("format") != listening["format"]:
             self._start_ms = self.written_ms if before else 0.0
             self._data.clear()
+            self._unhear()
             self._format = audio_format(listening["format"])
         detection = listening["turn_detection"]
         if before.get("turn_detection", {}) != detection or before.get("format") != listening["format"]:
@@ -87,11 +95,12 @@ class InputAudio:
         """Take audio in the session's input format."""
         self._data += data
         if self._detector is not None:
+            self._set_silence(self._detector)
             for edge in self._detector.feed(self._pcm(data)):
                 self._turn(edge)
             self._forget()
-        elif self._live():
-            self._listen_live()
+        if self.speaking or self._detector is None:
+            self._hear_until(self.written_ms)
 
     def commit(self) -> None:
         """Make an item of all that was written since the last commit. Raises `Refusal` for less than 100 ms."""
@@ -106,11 +115,13 @@ class InputAudio:
 
     def clear(self) -> None:
         """Forget what was written since the last commit."""
+        self._unhear()
         self._cut(self.written_ms)
         self._wire.event("input_audio_buffer.cleared")
 
     def time_out(self, since_ms: float) -> None:
         """Nobody has spoken for the idle time: commit an empty turn."""
+        self._unhear()
         self._item_id = self._wire.ids("item_")
         span = {"audio_start_ms": round(since_ms), "audio_end_ms": round(self.written_ms)}
         self._wire.event("input_audio_buffer.timeout_triggered", **span, item_id=self._item_id)
@@ -118,37 +129,37 @@ class InputAudio:
 
     def listen(self, item: Item, *, transcribe: bool = True) -> None:
         """Have the audio of `item` listened to; until then it is unheard. `transcribe`: the client may be told."""
-        part = next((part for part in item.parts if part.kind == "input_audio" and part.audio), None)
+        part = _audio_part(item)
         if part is None or part.format is None:
             return
-        item.unheard = True
-        found: list[str] = []
-
-        def done(error: BaseException | None) -> None:
-            item.unheard = False
-            part.words = found[0].strip() if found else ""
-            if transcribe and self._listening["transcription"] is not None:
-                self._transcribe(item, part, self._listening["transcription"], error)
-            self._turns.heard()
-
-        self._job(bytes(part.audio), part.format, found.append, done)
+        rate = part.format.sample_rate
+        turn = UserTurn(self._stage, rate)
+        self._listeners.append(turn)
+        turn.hear(convert(bytes(part.audio), part.format, AudioFormat("pcm16", rate)))
+        self._finish(turn, item, part, Agreed(), transcribe=transcribe)
 
     def close(self) -> None:
         """Cancel what still listens."""
-        for job in self._jobs:
-            job.cancelled = True
+        for turn in self._listeners:
+            turn.stop()
 
     # ------------------------------------------------------------------------------------------------------- turns
 
-    def _new_detector(self, detection: JsonObject | None) -> EnergyDetector | None:
+    def _new_detector(self, detection: JsonObject | None) -> BandDetector | None:
         if detection is None:
             return None
         rate, origin_ms = self._format.sample_rate, self.written_ms
         if detection["type"] == "semantic_vad":
-            silence_ms = SEMANTIC_SILENCE_MS[detection["eagerness"]]
-            return EnergyDetector(rate, silence_duration_ms=silence_ms, origin_ms=origin_ms)
+            return BandDetector(rate, origin_ms=origin_ms)
         settings = {name: detection[name] for name in ("threshold", "prefix_padding_ms", "silence_duration_ms")}
-        return EnergyDetector(rate, **settings, origin_ms=origin_ms)
+        return BandDetector(rate, **settings, origin_ms=origin_ms)
+
+    def _set_silence(self, detector: BandDetector) -> None:
+        """By meaning: the silence that ends the turn depends on how what was made out so far ends."""
+        detection = self._listening["turn_detection"]
+        if detection["type"] == "semantic_vad":
+            words = self._heard.words if self._heard is not None else ""
+            detector.silence_duration_ms = SEMANTIC_SILENCE_MS[detection["eagerness"]][ending_of(words)]
 
     def _pcm(self, data: bytes) -> bytes:
         return convert(data, self._format, AudioFormat("pcm16", self._format.sample_rate))
@@ -183,37 +194,55 @@ class InputAudio:
         part = Part("input_audio", audio=bytearray(data), format=self._format)
         item = Item(self._item_id or self._wire.ids("item_"), role="user", parts=[part])
         self._item_id = None
+        if data:
+            self._hear_until(end_ms)
+        turn, agreed = self._heard, self._agreed
+        self._heard, self._agreed = None, Agreed()
         self._cut(end_ms)
         before = self._conversation.add(item)
         self._wire.event("input_audio_buffer.committed", previous_item_id=before, item_id=item.id)
         for kind in ("conversation.item.added", "conversation.item.done"):
             self._wire.event(kind, previous_item_id=before, item=item.wire())
-        self.listen(item)
+        if turn is not None:
+            self._finish(turn, item, part, agreed)
 
     # --------------------------------------------------------------------------------------------------- listening
 
-    def _job(
-        self,
-        data: bytes,
-        source: AudioFormat,
-        deliver: Callable[[Any], None],
-        done: Callable[[BaseException | None], None],
-    ) -> None:
-        listener, rate = self._wire.engines.listener, source.sample_rate
+    def _hear_until(self, at_ms: float) -> None:
+        """Have what was written before `at_ms` listened to, as far as it was not yet."""
+        if self._heard is None:
+            self._heard = UserTurn(self._stage, self._format.sample_rate, told=self._tell_live)
+            self._listeners.append(self._heard)
+            self._heard_ms = max(self._start_ms, self._speech_ms) if self.speaking else self._start_ms
+        start, end = (self._bytes_until(ms) for ms in (max(self._heard_ms, self._start_ms), at_ms))
+        self._heard_ms = max(self._heard_ms, at_ms)
+        self._heard.hear(self._pcm(bytes(self._data[start:end])))
 
-        def results() -> Iterator[str]:
-            yield listener.transcribe(convert(data, source, AudioFormat("pcm16", rate)), sample_rate=rate)
+    def _unhear(self) -> None:
+        if self._heard is not None:
+            self._heard.stop()
+            self._listeners.remove(self._heard)
+        self._heard, self._agreed = None, Agreed()
 
-        def over(error: BaseException | None) -> None:
-            self._jobs.remove(job)
-            done(error)
+    def _finish(self, turn: UserTurn, item: Item, part: Part, agreed: Agreed, *, transcribe: bool = True) -> None:
+        """Have the last words made out; the item is unheard until then."""
+        item.unheard = True
+
+        def told(turn: UserTurn) -> None:
+            if not turn.over:
+                return
+            self._listeners.remove(turn)
+            item.unheard = False
+            part.words = turn.words if turn.error is None else ""
+            if transcribe and self._listening["transcription"] is not None:
+                self._transcribe(item, part, agreed, turn.error)
+            self._turns.heard()
             self._wire.schedule.run()
 
-        job = Job(results, deliver, over)
-        self._jobs.append(job)
-        self._wire.put(job)
+        turn.told = told
+        turn.end()
 
-    def _transcribe(self, item: Item, part: Part, transcription: JsonObject, error: BaseException | None) -> None:
+    def _transcribe(self, item: Item, part: Part, agreed: Agreed, error: BaseException | None) -> None:
         place = {"item_id": item.id, "content_index": item.parts.index(part)}
         if error is not None:
             message = f"The local listener failed: {error}"
@@ -222,36 +251,28 @@ class InputAudio:
             )
             return
         part.transcript = part.words
-        self._more(item.id, part.words)
-        self._partial = ""
-        usage = transcription_usage(transcription["model"], part.audio_ms, part.words)
+        self._tell(item.id, agreed.rest(part.words))
+        usage = transcription_usage(self._listening["transcription"]["model"], part.audio_ms, part.words)
         self._wire.event(f"{TRANSCRIPTION}.completed", **place, transcript=part.words, usage=usage)
 
-    def _more(self, item_id: str, words: str) -> None:
-        """Deltas for the words that have not been sent yet; each begins with a space, which the transcript drops."""
-        if not words.startswith(self._partial):
-            return
+    def _tell(self, item_id: str, words: list[str]) -> None:
+        """A delta for each word; each begins with a space, which the transcript drops."""
         deltas = Deltas(self._wire, f"{TRANSCRIPTION}.delta", item_id=item_id, content_index=0)
-        for word in words[len(self._partial) :].split():
+        for word in words:
             deltas.text(f" {word}")
-        self._partial = words
 
-    def _live(self) -> bool:
+    def _tell_live(self, turn: UserTurn) -> None:
+        """Some models transcribe before the commit, which only a client that ends its turns itself may ask of them."""
         transcription = self._listening["transcription"]
-        return transcription is not None and transcription["model"] in LIVE_TRANSCRIPTION_MODELS
-
-    def _listen_live(self) -> None:
-        """Transcribe what is in the buffer so far, whole words only; not while that is under way or little is new."""
-        if self._jobs or self.written_ms - max(self._partial_ms, self._start_ms) < PARTIAL_MS:
+        if transcription is None or transcription["model"] not in LIVE_TRANSCRIPTION_MODELS or turn.over:
             return
-        self._partial_ms = self.written_ms
-        item_id = self._item_id = self._item_id or self._wire.ids("item_")
+        if self._detector is None and (words := self._agreed.more(turn.words)):
+            self._item_id = self._item_id or self._wire.ids("item_")
+            self._tell(self._item_id, words)
 
-        def deliver(words: str) -> None:
-            if item_id == self._item_id:
-                self._more(item_id, " ".join(words.split()[:-1]))
 
-        self._job(bytes(self._data), self._format, deliver, lambda error: None)
+def _audio_part(item: Item) -> Part | None:
+    return next((part for part in item.parts if part.kind == "input_audio" and part.audio), None)
 
 
 def transcription_usage(model: str, audio_ms: float, words: str) -> JsonObject:

@@ -12,6 +12,7 @@ from ...audio.convert import convert
 from ...audio.formats import AudioFormat
 from ..engines.base import Reply, ToolRequest
 from .base import Job
+from .letters import Letters
 from .openai_items import OUTPUT_MS_PER_TOKEN, Conversation, Item, Part, Tokens, said, text_tokens, tokens_of
 from .openai_session import JsonObject, audio_format, voice_name
 from .openai_wire import Deltas, Wire, dumps
@@ -20,8 +21,7 @@ from .schedule import WAIT, Task
 __all__ = ["Options", "ResponseRun"]
 
 LEAD_CHARS = 16
-CHARS_PER_SECOND = 15.0
-"""The transcript leads: this many characters, and then as many a second of audio sent."""
+"""By so many characters the transcript leads the audio sent."""
 
 ARGUMENT_CHARS = 12
 """The length of one delta of a call's arguments."""
@@ -78,6 +78,7 @@ class Options:
 class _Sound:
     """One spoken item while it is being made: audio to be sent, and how much of it and of the words has been."""
 
+    letters: Letters = field(default_factory=lambda: Letters(""))
     ready: bytearray = field(default_factory=bytearray)
     over: bool = False
     error: BaseException | None = None
@@ -103,6 +104,8 @@ class ResponseRun:
         self.audio_ms = 0.0
         self.first_audio_ms: float | None = None
         self.billed = Tokens()
+        self.read_and_made = (0, 0)
+        """Tokens as reported at the end."""
         self._wire = wire
         self._conversation = conversation
         self._ended = ended
@@ -155,7 +158,7 @@ class ResponseRun:
 
     def _ladder(self, reply: Reply) -> Steps:
         if reply.text:
-            yield from (self._written if self.options.modality == "text" else self._spoken)(reply.text)
+            yield from self._written(reply.text) if self.options.modality == "text" else self._spoken(reply.spoken)
         for request in reply.tools if self.options.parallel else reply.tools[:1]:
             if not self.over:
                 yield from self._call(request)
@@ -204,11 +207,11 @@ class ResponseRun:
         part = self._open_message("output_text")
         deltas = Deltas(self._wire, "response.output_text.delta", **self._place(0))
         pieces = (found.group() for found in _PIECES.finditer(text))
-        due_ms, delay_ms = self._wire.clock(), self._wire.pace.text_delta_ms
+        due_ms, waits_ms = self._wire.clock(), self._wire.pace.text_waits_ms()
         for piece in self._affordable(pieces):
             part.text += piece
             deltas.text(piece)
-            due_ms += delay_ms
+            due_ms += next(waits_ms)
             yield due_ms
         self._close_or_cut(part.text == text)
 
@@ -239,17 +242,22 @@ class ResponseRun:
 
     def _speak(self, text: str, format: AudioFormat) -> _Sound:
         """Have `text` spoken in a worker thread, straight at the rate of `format`."""
-        sound, options = _Sound(), self.options
+        sound, options = _Sound(Letters(text)), self.options
         voice, source = self._wire.engines.voice, AudioFormat("pcm16", format.sample_rate)
 
-        def results() -> Iterator[bytes]:
-            pieces = voice.speak(text, sample_rate=format.sample_rate, voice=options.voice, speed=options.speed)
-            return (convert(piece, source, format) for piece in pieces)
+        def results() -> Iterator[tuple[bytes, int]]:
+            sounds = voice.say(text, sample_rate=format.sample_rate, voice=options.voice, speed=options.speed)
+            return ((convert(each.pcm16, source, format), each.end_char) for each in sounds)
+
+        def take(made: tuple[bytes, int]) -> None:
+            data, end_char = made
+            sound.ready += data
+            sound.letters.add(format.duration_ms(data), end_char)
 
         def done(error: BaseException | None) -> None:
             sound.over, sound.error = True, error
 
-        self._start_job(results, sound.ready.extend, done)
+        self._start_job(results, take, done)
         return sound
 
     def _next_chunk(self, sound: _Sound, format: AudioFormat) -> Generator[float, None, bytes]:
@@ -273,13 +281,14 @@ class ResponseRun:
 
     def _lead(self, part: Part, pieces: list[str], deltas: Deltas) -> None:
         """Send as much of the transcript as belongs before the audio made so far."""
-        wanted = LEAD_CHARS + self._sound.sent_ms * CHARS_PER_SECOND / 1000
-        while pieces and len(self._sound.words) < wanted:
+        sound = self._sound
+        wanted = math.inf if sound.sent_ms == math.inf else LEAD_CHARS + sound.letters.spoken_by(sound.sent_ms)
+        while pieces and len(sound.words) < wanted:
             piece = pieces.pop(0)
-            self._sound.words += piece
+            sound.words += piece
             deltas.text(piece)
         if not part.truncated:
-            part.transcript = part.words = self._sound.words
+            part.transcript = part.words = sound.words
 
     def _call(self, request: ToolRequest) -> Steps:
         item = Item(self._wire.ids("item_"), "function_call", name=request.name, call_id=self._wire.ids("call_"))
@@ -288,11 +297,11 @@ class ResponseRun:
         deltas = Deltas(self._wire, "response.function_call_arguments.delta", **place, call_id=item.call_id)
         arguments = dumps(dict(request.arguments))
         pieces = [arguments[at : at + ARGUMENT_CHARS] for at in range(0, len(arguments), ARGUMENT_CHARS)]
-        due_ms, delay_ms = self._wire.clock(), self._wire.pace.text_delta_ms
+        due_ms, waits_ms = self._wire.clock(), self._wire.pace.text_waits_ms()
         for piece in self._affordable(pieces):
             item.arguments += piece
             deltas.text(piece)
-            due_ms += delay_ms
+            due_ms += next(waits_ms)
             yield due_ms
         self._close_or_cut(item.arguments == arguments)
 
@@ -423,6 +432,7 @@ class ResponseRun:
         read = Tokens(text_tokens(prompt)) + tokens_of(self._context)
         cached = read.cached(self._seen)
         self.billed = read + self._used
+        self.read_and_made = (read.total, self._used.total)
         return {
             "total_tokens": read.total + self._used.total,
             "input_tokens": read.total,

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any, TypeAlias
 
 from ...audio.formats import ALAW_8K, PCM16_24K, ULAW_8K, AudioFormat
+from ..engines.endings import Ending
 from .openai_schema import Refusal
 
 __all__ = [
@@ -30,8 +31,14 @@ DEFAULT_TRANSCRIPTION_MODEL = "gpt-transcribe"  # a guess: a transcription objec
 LIVE_TRANSCRIPTION_MODELS = ("gpt-live-transcribe", "gpt-realtime-whisper")
 """These take no turn detection in a transcription session."""
 
-SEMANTIC_SILENCE_MS = {"low": 1_500, "medium": 800, "auto": 800, "high": 400}
-"""The silence that stands for a finished thought: a guess, all below the documented longest waits of 8, 4 and 2 s."""
+_MEDIUM: Mapping[Ending, int] = {"finished": 800, "unclear": 1_600, "unfinished": 4_000}
+SEMANTIC_SILENCE_MS: Mapping[str, Mapping[Ending, int]] = {
+    "low": {"finished": 1_500, "unclear": 4_000, "unfinished": 8_000},
+    "medium": _MEDIUM,
+    "auto": _MEDIUM,
+    "high": {"finished": 400, "unclear": 800, "unfinished": 2_000},
+}
+"""The silence that ends a turn, by eagerness and by how its words end. The longest are the documented ones."""
 
 GUESSED_MODEL_CODE = "invalid_value"  # the session's model is another than that of the URL
 GUESSED_KIND_CODE = "invalid_value"  # an update of the other type of session

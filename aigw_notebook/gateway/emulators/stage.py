@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -13,17 +12,17 @@ from ...audio.formats import AudioFormat
 from ...providers.base import Ids
 from ..engines.base import Engines
 from .base import Job, Output, Pace
+from .letters import Letters
 from .schedule import WAIT, Schedule
 
-__all__ = ["CHAR_MS", "JsonObject", "Letters", "Speech", "Stage", "Steps", "dumps", "waited_for"]
+__all__ = ["JsonObject", "Speech", "Stage", "Steps", "dumps", "waited_for"]
 
 JsonObject: TypeAlias = dict[str, Any]
 Steps: TypeAlias = Iterator[float]
+Made: TypeAlias = tuple[bytes, int]
+"""Sound in the connection's format, and how many characters of the text are spoken by its end."""
 
 dumps = json.JSONEncoder(separators=(",", ":")).encode
-
-CHAR_MS = 65.0
-"""How long one character is taken to last, whatever the voice: about 15 characters a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +83,12 @@ class Speech:
     """Words on their way to sound: made in a worker thread, given out piece by piece at the emulator's pace.
 
     `sent_ms` counts what `piece` gave; `last` says that the piece given last was the end, `error` why that came early.
+    `letters` are the text's, with their times as far as the sound is made.
     """
 
     def __init__(self, stage: Stage, text: str, format: AudioFormat, *, voice: str = "", speed: float = 1.0) -> None:
         self.format = format
+        self.letters = Letters(text)
         self.sent_ms = 0.0
         self.last = False
         self.error: BaseException | None = None
@@ -97,11 +98,11 @@ class Speech:
         self._first_ms: float | None = None
         engine, source = stage.engines.voice, AudioFormat("pcm16", format.sample_rate)
 
-        def results() -> Iterator[bytes]:
-            pieces = engine.speak(text, sample_rate=format.sample_rate, voice=voice, speed=speed)
-            return (convert(piece, source, format) for piece in pieces)
+        def results() -> Iterator[Made]:
+            sounds = engine.say(text, sample_rate=format.sample_rate, voice=voice, speed=speed)
+            return ((convert(sound.pcm16, source, format), sound.end_char) for sound in sounds)
 
-        self._job = stage.start_job(results, self._ready.extend, self._done)
+        self._job = stage.start_job(results, self._take, self._done)
 
     def piece(self) -> Generator[float, None, bytes]:
         """Wait for the next piece of audio and for its time; it is empty at the end."""
@@ -126,37 +127,10 @@ class Speech:
         self._ready.clear()
         self._over = self.last = True
 
+    def _take(self, made: Made) -> None:
+        data, end_char = made
+        self._ready += data
+        self.letters.add(self.format.duration_ms(data), end_char)
+
     def _done(self, error: BaseException | None) -> None:
         self._over, self.error = True, error
-
-
-class Letters:
-    """Which letters of a text are spoken by when, as an estimate that always ends with the sound."""
-
-    def __init__(self, text: str, *, speed: float = 1.0) -> None:
-        self.text = text
-        self.char_ms = CHAR_MS / speed
-        self._told = 0
-
-    def until(self, sent_ms: float, *, last: bool) -> tuple[int, int]:
-        """The first letter that was not given yet, and the one after the last that is spoken by `sent_ms`."""
-        first = self._told
-        end = len(self.text) if last else min(len(self.text), int(sent_ms / self.char_ms))
-        self._told = max(first, end)
-        return first, self._told
-
-    def piece(self, speech: Speech, before_ms: float) -> tuple[list[str], list[int], list[int]]:
-        """The letters that begin in the piece that `speech` just gave; when, from its start; how long each lasts.
-
-        `before_ms` is the length of all pieces before.
-        """
-        first, known_ms = self._told, speech.sent_ms if speech.last else math.inf
-        begun = len(self.text) if speech.last else min(len(self.text), math.ceil(speech.sent_ms / self.char_ms))
-        self._told = end = max(first, begun)
-        spans = [self.span_ms(at, at + 1, known_ms) for at in range(first, end)]
-        begins = [max(0, round(start - before_ms)) for start, _ in spans]
-        return list(self.text[first:end]), begins, [round(stop - start) for start, stop in spans]
-
-    def span_ms(self, first: int, end: int, sent_ms: float) -> tuple[float, float]:
-        """When the letters from `first` to before `end` are spoken, none of them after `sent_ms`."""
-        return min(first * self.char_ms, sent_ms), min(end * self.char_ms, sent_ms)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from .base import Emulator, Handshake, Refused
+from .base import Emulator, Handshake, Refused, is_wrong_key
 from .deepgram import DeepgramEmulator
 from .deepgram_flux import FluxEmulator
 from .deepgram_listen import ListenEmulator
 from .deepgram_speak import SpeakEmulator
-from .stage import dumps
+from .stage import JsonObject, dumps
 
 __all__ = ["EMULATOR", "WorkersAIEmulator"]
 
@@ -25,6 +25,7 @@ SERVICES: Mapping[str, type[Emulator]] = {
     "@cf/deepgram/aura-2-es": SpeakEmulator,
 }
 GUESSED_NO_MODEL = {"code": 5007, "message": "No such model, or it has no realtime interface"}
+GUESSED_NO_ENTRY = {"code": 10000, "message": "Authentication error"}
 
 
 class WorkersAIEmulator(DeepgramEmulator):
@@ -39,11 +40,17 @@ class WorkersAIEmulator(DeepgramEmulator):
 
     @classmethod
     def refuse(cls, handshake: Handshake) -> Refused | None:
-        """An unknown model, or parameters that the model does not take."""
+        """A wrong token shown to the service itself, an unknown model, or parameters that the model does not take."""
+        if is_wrong_key(handshake.headers.get("authorization", "").rpartition(" ")[2]):
+            return _refused(401, GUESSED_NO_ENTRY)
         if cls.service_of(handshake) is None:
-            body = {"success": False, "result": None, "messages": [], "errors": [GUESSED_NO_MODEL]}
-            return Refused(status=400, body=dumps(body).encode())
+            return _refused(400, GUESSED_NO_MODEL)
         return super().refuse(handshake)
+
+
+def _refused(status: int, error: JsonObject) -> Refused:
+    body = {"success": False, "result": None, "messages": [], "errors": [error]}
+    return Refused(status=status, body=dumps(body).encode())
 
 
 EMULATOR = WorkersAIEmulator

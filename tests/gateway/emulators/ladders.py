@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from functools import partial
 from typing import Any
 
 from aigw_notebook.gateway.emulators.base import Pace
-from aigw_notebook.gateway.engines.tones import ToneVoice
+from tests import speech
 from tests.gateway.emulators.driver import Client, Event
+
+RATE = 24_000
+spoken = partial(speech.spoken, sample_rate=RATE)
+silence = partial(speech.silence, sample_rate=RATE)
 
 ITEM = ["conversation.item.added", "conversation.item.done"]
 TEXT_ANSWER = [
@@ -55,14 +60,6 @@ def text_client(**options: Any) -> Client:
     client.update(output_modalities=["text"])
     client.take()
     return client
-
-
-def spoken(text: str, rate: int = 24_000) -> bytes:
-    return b"".join(ToneVoice().speak(text, sample_rate=rate))
-
-
-def silence(ms: int, rate: int = 24_000) -> bytes:
-    return bytes(2 * rate * ms // 1000)
 
 
 def audio_of(events: list[Event]) -> bytes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -16,10 +15,11 @@ from aigw_notebook.gateway.emulators.base import Handshake, Pace
 from aigw_notebook.gateway.emulators.deepgram import SERVICES, DeepgramEmulator
 from aigw_notebook.gateway.emulators.workers_ai import WorkersAIEmulator
 from aigw_notebook.gateway.engines import Engines, default_engines
-from aigw_notebook.gateway.engines.tones import ToneListener, ToneVoice
-from tests.gateway.emulators.mixed_frames import BINARY, Client, replay, scripted_engines
-from tests.gateway.emulators.playing import AT_ONCE, IN_REAL_TIME, Frame
-from tests.sdk_deepgram import check_server
+from aigw_notebook.gateway.engines.base import Listener, Sound, Voice
+from aigw_notebook.gateway.engines.tones import ToneListener
+from tests import speech
+from tests.emulation import AT_ONCE, BINARY, IN_REAL_TIME, Frame, MixedPlayer, replay, scripted_engines
+from tests.speech import spoken
 from tests.wire import flow, flow_names
 
 NOT_ASKED = {
@@ -42,27 +42,22 @@ QUERIES: dict[str, dict[str, str]] = {
 
 def client(
     kind: str, *, engines: Engines | None = None, pace: Pace = AT_ONCE, hold_jobs: bool = False, **query: str
-) -> Client:
-    return Client(
+) -> MixedPlayer:
+    return MixedPlayer(
         DeepgramEmulator,
         ROUTES[kind],
         pace=pace,
         engines=engines,
         hold_jobs=hold_jobs,
-        check=partial(check_server, kind),
         handshake={"query": {**QUERIES[kind], **query}},
     )
-
-
-def spoken(text: str, sample_rate: int = 16_000) -> bytes:
-    return b"".join(ToneVoice().speak(text, sample_rate=sample_rate))
 
 
 def quiet(duration_ms: float) -> bytes:
     return bytes(PCM16_16K.byte_count(duration_ms))
 
 
-def talk(speaker: Client, audio: bytes, frame_bytes: int = 3_200) -> None:
+def talk(speaker: MixedPlayer, audio: bytes, frame_bytes: int = 3_200) -> None:
     for start in range(0, len(audio), frame_bytes):
         speaker.raw(audio[start : start + frame_bytes])
     speaker.wait()
@@ -96,13 +91,11 @@ def test_flow(name: str) -> None:
     lines = flow("deepgram", name)
     knock = lines[0].handshake
     assert knock is not None
-    kind = name.partition("_")[0]
-    speaker = Client(
+    speaker = MixedPlayer(
         DeepgramEmulator,
         knock["route"],
         pace=IN_REAL_TIME if name == "speak_clear" else AT_ONCE,
         engines=scripted_engines(),
-        check=partial(check_server, kind),
         handshake={"query": knock["query"]},
     )
     replay(speaker, lines[1:], repeats=repeats)
@@ -144,9 +137,9 @@ def test_the_listener_is_asked_a_bounded_number_of_times() -> None:
 @pytest.mark.parametrize("frame_bytes", [640, 3_201, 1_000_000])
 def test_frames_may_have_any_length(frame_bytes: int) -> None:
     listener = client("listen", endpointing="300")
-    talk(listener, spoken("one two") + quiet(500) + spoken("three") + quiet(500), frame_bytes)
+    talk(listener, spoken("one two three four") + quiet(500) + spoken("five") + quiet(500), frame_bytes)
     frames = listener.take()
-    assert finals(frames) == ["one two", "three"] and interims(frames)
+    assert finals(frames) == ["one two three four", "five"] and interims(frames)
 
 
 def test_results_cover_the_audio_without_a_gap() -> None:
@@ -253,7 +246,7 @@ def test_unknown_text_is_answered_and_the_stream_goes_on(message: str) -> None:
 
 
 def test_a_failing_listener_ends_the_connection() -> None:
-    class Deaf:
+    class Deaf(Listener):
         def transcribe(self, pcm16: bytes, *, sample_rate: int) -> str:
             raise RuntimeError("deaf")
 
@@ -372,8 +365,8 @@ def test_other_requests_are_refused(route: str, query: dict[str, str]) -> None:
 # ----------------------------------------------------------------------------------------------------------- speak
 
 
-def understood(speaker: Client, sample_rate: int = 16_000) -> str:
-    return ToneListener().transcribe(speaker.sound(), sample_rate=sample_rate)
+def understood(speaker: MixedPlayer, sample_rate: int = 16_000) -> str:
+    return speech.understood(speaker.sound(), sample_rate)
 
 
 def test_it_speaks_what_was_gathered_when_it_is_flushed() -> None:
@@ -430,7 +423,7 @@ def test_it_speaks_in_the_format_asked_for(encoding: str, rate: int) -> None:
     speaker.wait()
     sound = AudioFormat({"linear16": "pcm16", "mulaw": "ulaw", "alaw": "alaw"}[encoding], rate)  # type: ignore[arg-type]
     pcm = convert(speaker.sound(), sound, AudioFormat("pcm16", rate))
-    assert ToneListener().transcribe(pcm, sample_rate=rate) == "one two"
+    assert speech.understood(pcm, rate) == "one two"
 
 
 def test_flushes_are_taken_again_after_a_minute() -> None:
@@ -453,9 +446,9 @@ def test_binary_and_text_without_words_are_warned_of() -> None:
 
 
 def test_a_failing_voice_ends_the_connection() -> None:
-    class Hoarse:
-        def speak(self, text: str, **options: Any) -> Iterator[bytes]:
-            yield b"\0\0"
+    class Hoarse(Voice):
+        def say(self, text: str, **options: Any) -> Iterator[Sound]:
+            yield Sound(b"\0\0", 1)
             raise RuntimeError("hoarse")
 
     usual = default_engines()
@@ -476,7 +469,7 @@ def test_a_failing_voice_ends_the_connection() -> None:
 def test_a_workers_model_speaks_the_same_protocol(model: str, kind: str) -> None:
     query = {**QUERIES[kind], "model": f"@cf/deepgram/{model}"}
     assert WorkersAIEmulator.refuse(Handshake(route="workers-ai", query=query)) is None
-    speaker = Client(WorkersAIEmulator, "workers-ai", check=partial(check_server, kind), handshake={"query": query})
+    speaker = MixedPlayer(WorkersAIEmulator, "workers-ai", handshake={"query": query})
     speaker.raw(spoken("one") if kind != "speak" else '{"type":"Speak","text":"one"}')
     speaker.send(type={"listen": "Finalize", "flux": "ForceEndTurn", "speak": "Flush"}[kind])
     speaker.wait()
@@ -488,3 +481,12 @@ def test_a_workers_model_speaks_the_same_protocol(model: str, kind: str) -> None
 def test_an_unknown_model_or_one_without_its_parameters_is_refused(query: dict[str, str]) -> None:
     refused = WorkersAIEmulator.refuse(Handshake(route="workers-ai", query=query))
     assert refused is not None and refused.status == 400 and json.loads(refused.body)
+
+
+@pytest.mark.parametrize("form", ["Bearer wrong-token", "Token invalid"])
+def test_a_wrong_token_shown_to_the_service_itself_is_refused(form: str) -> None:
+    query = {**QUERIES["speak"], "model": "@cf/deepgram/aura-1"}
+    refused = WorkersAIEmulator.refuse(Handshake(route="workers-ai", query=query, headers={"authorization": form}))
+    assert refused is not None and refused.status == 401 and b"Authentication error" in refused.body
+    good = Handshake(route="workers-ai", query=query, headers={"authorization": "Bearer some-token"})
+    assert WorkersAIEmulator.refuse(good) is None

@@ -9,38 +9,22 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from elevenlabs.types.audio_output import AudioOutput
-from elevenlabs.types.final_output import FinalOutput
 
 from aigw_notebook.audio.formats import AudioFormat
 from aigw_notebook.gateway.emulators.elevenlabs import ElevenLabsEmulator
 from aigw_notebook.gateway.engines import Engines, default_engines
-from aigw_notebook.gateway.engines.tones import ToneListener
-from tests.gateway.emulators.playing import IN_REAL_TIME, Frame, Player
+from aigw_notebook.gateway.engines.base import Sound, Voice
+from tests import speech
+from tests.emulation import IN_REAL_TIME, Frame, Player
 from tests.wire import flow, flow_names
 
 PCM = {"output_format": "pcm_16000", "model_id": "eleven_flash_v2_5"}
 
 
-def check(frame: Frame) -> None:
-    """Hold a frame to the SDK's types, and to the table of their keys, since those types take anything besides."""
-    if "message" in frame:
-        assert frame.keys() == {"message", "error", "code"} and isinstance(frame["error"], str)
-    elif frame.get("audio") is None:
-        assert FinalOutput.model_validate(frame).is_final is True
-        assert frame.keys() in ({"audio", "isFinal"}, {"isFinal", "contextId"})
-    else:
-        alignment = AudioOutput.model_validate(frame).alignment
-        assert alignment is not None and alignment.chars is not None
-        assert (
-            len(alignment.chars) == len(alignment.char_start_times_ms or []) == len(alignment.char_durations_ms or [])
-        )
-
-
 def player(endpoint: str = "stream-input", voice: str = "v1", *, key: str | None = None, **options: Any) -> Player:
     query = {**PCM, **options.pop("query", {})}
     route = f"elevenlabs/v1/text-to-speech/{voice}/{endpoint}"
-    return Player(ElevenLabsEmulator, route, check=check, handshake={"query": query, "key": key}, **options)
+    return Player(ElevenLabsEmulator, route, handshake={"query": query, "key": key}, **options)
 
 
 def send(client: Player, *messages: dict[str, Any]) -> None:
@@ -54,7 +38,7 @@ def sound(frames: list[Frame]) -> bytes:
 
 
 def understood(frames: list[Frame]) -> str:
-    return ToneListener().transcribe(sound(frames), sample_rate=16_000)
+    return speech.understood(sound(frames))
 
 
 def failure(client: Player) -> str:
@@ -71,7 +55,7 @@ def failure(client: Player) -> str:
 def test_a_flow_is_answered_with_the_same_messages_in_the_same_order(name: str) -> None:
     lines = flow("elevenlabs_tts", name)
     handshake = dict(lines[0].handshake or {})
-    client = Player(ElevenLabsEmulator, handshake.pop("route"), pace=IN_REAL_TIME, check=check, handshake=handshake)
+    client = Player(ElevenLabsEmulator, handshake.pop("route"), pace=IN_REAL_TIME, handshake=handshake)
     for line in lines:
         for message in line.said if line.dir == ">" else []:
             if client.closed is None:
@@ -224,8 +208,8 @@ def test_another_endpoint_is_not_there() -> None:
 
 
 def test_a_voice_that_fails_is_told() -> None:
-    class Mute:
-        def speak(self, text: str, **named: Any) -> Iterator[bytes]:
+    class Mute(Voice):
+        def say(self, text: str, **named: Any) -> Iterator[Sound]:
             raise RuntimeError("no breath")
 
     working = default_engines()
@@ -295,7 +279,7 @@ def test_closing_the_socket_voices_what_is_left() -> None:
 
 def test_the_documented_sample_on_the_agents_route_is_answered_as_speech(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    client = Player(ElevenLabsEmulator, "elevenlabs", check=check, handshake={"query": {"agent_id": "agent_1"}})
+    client = Player(ElevenLabsEmulator, "elevenlabs", handshake={"query": {"agent_id": "agent_1"}})
     sample = {
         "text": "This is a sample text ",
         "voice_settings": {"stability": 0.8, "similarity_boost": 0.8},

@@ -17,9 +17,8 @@ from aigw_notebook.gateway.emulators.fal import FalEmulator
 from aigw_notebook.gateway.emulators.fal_picture import COMMENT, draw, seed_of
 from aigw_notebook.gateway.engines import Engines, default_engines
 from aigw_notebook.gateway.engines.base import Reply
-from aigw_notebook.gateway.engines.tones import ToneListener
-from tests.gateway.emulators.mixed_frames import BINARY, TEXT, Client, replay, scripted_engines
-from tests.gateway.emulators.playing import Frame
+from tests.emulation import BINARY, TEXT, Frame, MixedPlayer, replay, scripted_engines
+from tests.speech import understood
 from tests.wire import flow, flow_names
 
 NOT_ASKED = {"looks_like_control", "picture_as_bytes", "picture_by_url_in_parts", "words_cut_anywhere"}
@@ -28,16 +27,8 @@ NOT_ASKED = {"looks_like_control", "picture_as_bytes", "picture_by_url_in_parts"
 PICTURES = "fal-ai/fast-lcm-diffusion"
 
 
-def check(frame: Frame) -> None:
-    """Control frames, by the sheet."""
-    expected: dict[str, Any] = {"type": str, "request_id": str, "status": int}
-    expected |= {"headers": dict} if frame["type"] == "start" else {"time_to_first_byte_seconds": float}
-    assert frame["type"] in ("start", "end") and frame.keys() == expected.keys()
-    assert all(isinstance(frame[name], kind) for name, kind in expected.items())
-
-
-def client(app: str = PICTURES, **options: Any) -> Client:
-    return Client(FalEmulator, f"fal/{app}", check=check, **options)
+def client(app: str = PICTURES, **options: Any) -> MixedPlayer:
+    return MixedPlayer(FalEmulator, f"fal/{app}", **options)
 
 
 def ask(app: str = PICTURES, **request: Any) -> list[Frame]:
@@ -59,7 +50,7 @@ def answer(frames: list[Frame]) -> Any:
 def test_flow(name: str) -> None:
     lines = flow("fal", name)
     assert lines[0].handshake is not None
-    asking = Client(FalEmulator, lines[0].handshake["route"], check=check, engines=scripted_engines())
+    asking = MixedPlayer(FalEmulator, lines[0].handshake["route"], engines=scripted_engines())
     replay(asking, lines[1:], repeats=lambda frame: frame["type"] in (BINARY, TEXT))
 
 
@@ -202,4 +193,4 @@ def test_speech_is_a_wav_file() -> None:
     frames = ask("fal-ai/kokoro/american-english", prompt="hello there")
     assert frames[0]["headers"]["Content-Type"] == "audio/wav"
     clip = Clip.from_any(b"".join(frame["data"] for frame in frames if frame["type"] == BINARY))
-    assert ToneListener().transcribe(clip.data, sample_rate=clip.sample_rate) == "hello there"
+    assert understood(clip.data, clip.sample_rate) == "hello there"

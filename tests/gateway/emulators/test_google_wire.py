@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aigw_notebook.gateway.engines import Engines, default_engines
-from aigw_notebook.gateway.engines.base import Reply, Said, ToolRequest
+from aigw_notebook.gateway.engines.base import Listener, Reply, Said, ToolRequest
 from tests.gateway.emulators.google_driver import SLOW, Client, kind_of
 from tests.wire import flow, flow_names
 
@@ -43,7 +43,7 @@ PIECES = {"audio", "text", "outputTranscription", "inputTranscription"}
 """What may come in more or fewer pieces than in the fixture."""
 
 
-class Scripted:
+class Scripted(Listener):
     """Answers as the flow needs it, and hears the same words in whatever it is played."""
 
     instant = True

@@ -11,7 +11,7 @@ import pytest
 from aigw_notebook.audio.formats import PCM16_24K
 from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.engines import Engines, default_engines
-from aigw_notebook.gateway.engines.base import Reply
+from aigw_notebook.gateway.engines.base import Listener, Reply, Sound
 from tests.gateway.emulators.driver import AT_ONCE, Client
 from tests.gateway.emulators.ladders import (
     CALL,
@@ -312,8 +312,8 @@ def test_a_failing_engine_fails_the_response_and_not_the_session() -> None:
         def answer(self, *parts: Any, **options: Any) -> Reply:
             raise RuntimeError("out of ideas")
 
-        def speak(self, text: str, **options: Any) -> Any:
-            yield bytes(9_600)
+        def say(self, text: str, **options: Any) -> Any:
+            yield Sound(bytes(9_600), 1)
             raise RuntimeError("hoarse")
 
     working = default_engines()
@@ -346,7 +346,7 @@ def test_a_slow_responder_works_in_a_thread() -> None:
 
 
 def test_a_broken_listener_fails_the_transcription_only() -> None:
-    class Deaf:
+    class Deaf(Listener):
         def transcribe(self, pcm16: bytes, *, sample_rate: int) -> str:
             raise RuntimeError("no ears")
 
@@ -410,6 +410,15 @@ def test_rate_limits_go_down_and_come_back() -> None:
 
 
 # ------------------------------------------------------------------------------------------------------------ end
+
+
+def test_a_session_can_be_made_to_expire_at_any_time() -> None:
+    client = Client()
+    client.take()
+    client.emulator.expire()
+    client.wait(0)
+    assert client.error()["code"] == "session_expired"
+    assert client.closed is not None and client.closed.code == 1001
 
 
 def test_the_session_expires() -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from aigw_notebook.audio.convert import convert
 from aigw_notebook.audio.formats import ALAW_8K, PCM16_8K, ULAW_8K, AudioFormat
-from aigw_notebook.gateway.engines.tones import ToneListener
 from tests.gateway.emulators.driver import Client
 from tests.gateway.emulators.ladders import (
     DELTAS,
     ITEM,
+    RATE,
     SLOW,
     SPOKEN_END,
     SPOKEN_OPENING,
@@ -23,6 +23,7 @@ from tests.gateway.emulators.ladders import (
     text_client,
     words_of,
 )
+from tests.speech import understood
 
 # ---------------------------------------------------------------------------------------------------------- voice
 
@@ -44,14 +45,14 @@ def test_a_spoken_turn_by_the_servers_detection() -> None:
     ]
     started, stopped, committed, added, done = events[:5]
     assert {e.get("item_id") for e in (started, stopped, committed)} == {added["item"]["id"]} == {done["item"]["id"]}
-    assert (started["audio_start_ms"], stopped["audio_end_ms"]) == (200, 1_800)
+    assert (started["audio_start_ms"], stopped["audio_end_ms"]) == (200, 1_810)
     assert added["item"]["content"] == [{"type": "input_audio", "transcript": None}]
     heard = [e for e in events if "transcription" in e["type"]]
     assert "".join(e["delta"] for e in heard[:-1]) == " what is 3 plus 4?"
     assert heard[-1]["transcript"] == "what is 3 plus 4?"
-    assert heard[-1]["usage"]["input_tokens"] == 16
+    assert heard[-1]["usage"]["input_tokens"] == 17
     assert words_of(events) == "3 + 4 is 7."
-    assert ToneListener().transcribe(audio_of(events), sample_rate=24_000) == "3 + 4 is 7."
+    assert understood(audio_of(events), RATE) == "3 + 4 is 7."
 
 
 def test_the_transcript_leads_and_audio_comes_at_its_pace() -> None:
@@ -76,12 +77,11 @@ def test_the_transcript_leads_and_audio_comes_at_its_pace() -> None:
 def test_a_telephone_turn(name: str, phone: AudioFormat) -> None:
     client = Client()
     client.update(audio={"input": {"format": {"type": name}}, "output": {"format": {"type": name}}})
-    client.append(
-        convert(silence(500, 8_000) + spoken("what is 3 plus 4?", 8_000) + silence(500, 8_000), PCM16_8K, phone)
-    )
+    quiet = silence(500, sample_rate=8_000)
+    client.append(convert(quiet + spoken("what is 3 plus 4?", sample_rate=8_000) + quiet, PCM16_8K, phone))
     assert client.one("response.done")["response"]["audio"]["output"]["format"] == {"type": name}
     heard = convert(audio_of(client.take()), phone, PCM16_8K)
-    assert ToneListener().transcribe(heard, sample_rate=8_000) == "3 + 4 is 7."
+    assert understood(heard, 8_000) == "3 + 4 is 7."
 
 
 def test_push_to_talk() -> None:

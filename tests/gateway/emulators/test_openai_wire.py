@@ -12,7 +12,7 @@ import pytest
 
 from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.engines import Engines, default_engines
-from aigw_notebook.gateway.engines.base import Reply, Said, ToolRequest
+from aigw_notebook.gateway.engines.base import Listener, Reply, Said, ToolRequest
 from tests.gateway.emulators.driver import Client
 from tests.wire import Line, flow, flow_names
 
@@ -44,7 +44,7 @@ TRANSCRIPTION = "conversation.item.input_audio_transcription."
 ID_KEYS = ("item_id", "previous_item_id", "response_id", "call_id", "id")
 
 
-class Scripted:
+class Scripted(Listener):
     """Answers as the flow needs it, and hears the same words in whatever it is played."""
 
     instant = True
