@@ -22,13 +22,20 @@ from .pacing import AudioSegments, GrowingText, Scheduler, TextBatches
 if TYPE_CHECKING:
     from IPython.display import Audio
 
+    from .faces import Session
     from .turn import Turn
     from .widgets.live import LiveView
+    from .widgets.turn_speaker import TurnSpeaker
 
 __all__ = ["CellView", "NotebookView", "TerminalView", "make_view"]
 
 READY_S = 1.0
 """How long after the first words a view may take to answer, before the text goes on as plain display updates."""
+
+SPEAKER_S = 0.6
+"""How long a page may take to say that it plays sound, before the sound goes on as a row of players."""
+
+SPEAKER_TICK_S = 0.05
 
 EARLY_MS = 200.0
 """How early the next audio segment is sent to a page that plays segments in turn."""
@@ -63,9 +70,11 @@ Stop = Callable[[float | None], object]
 """Asked to stop the turn, with the milliseconds of audio the listener has heard, if known."""
 
 
-def make_view(*, loop: Scheduler, stop: Stop, title: str, sound: bool = True) -> CellView:
+def make_view(*, loop: Scheduler, stop: Stop, title: str, session: Session, sound: bool = True) -> CellView:
     """The view that fits where this code runs: a widget in a kernel, plain text in a terminal."""
-    return NotebookView(loop=loop, stop=stop, title=title, sound=sound) if in_kernel() else TerminalView()
+    if not in_kernel():
+        return TerminalView()
+    return NotebookView(loop=loop, stop=stop, title=title, session=session, sound=sound)
 
 
 class _Jobs:
@@ -157,13 +166,23 @@ class NotebookView:
     view answers (nbclient, no widget manager) the text goes on as Markdown updates of that same place, which get rarer
     as the text grows.
 
-    The sound is a row of `IPython.display.Audio` segments in one display handle, each with autoplay, and at the end the
-    whole answer without. The page's part (`static/live.js`) plays the segments without a break and lets the final
-    player go on where the listener was. So the cell ends, and is saved, in its final state, while the voice is still to
-    be heard; a page without that script goes silent there and keeps the player.
+    The sound goes to the page's speaker (`widgets.turn_speaker`) as it comes. That one outlives the cell: answers queue
+    in it, one after the other, and what was heard of each is told to the session. The cell ends with the whole answer
+    as a player without autoplay, while the voice is still to be heard.
+
+    Where no page has said by `SPEAKER_S` that it plays, the sound is a row of `IPython.display.Audio` segments in one
+    display handle, each with autoplay. Then the page's part (`static/live.js`), if there is one, plays the segments
+    without a break and lets the final player go on where the listener was; a page without that script goes silent
+    there and keeps the player.
     """
 
-    def __init__(self, *, loop: Scheduler, stop: Stop, title: str, sound: bool = True) -> None:
+    def __init__(
+        self, *, loop: Scheduler, stop: Stop, title: str, session: Session | None = None, sound: bool = True
+    ) -> None:
+        self._session = session
+        self._speaker: TurnSpeaker | None = None
+        self._attached = False
+        self._undecided: list[AudioDelta] = []
         self._loop = loop
         self._stop = stop
         self._title = title
@@ -181,6 +200,7 @@ class NotebookView:
         self._audio_shown = False
         self._widget: LiveView | None = None
         self._ready = False
+        self._awaits_view = False
         self._over = threading.Event()
         self._timers: list[Any] = []
 
@@ -190,11 +210,8 @@ class NotebookView:
         """Show the widget, at the place where the static text will be."""
         from .widgets.live import LiveView
 
-        call = getattr(self._loop, "call_soon_threadsafe", None)
-        hop: Callable[..., Any] = call or (lambda callback, *args: callback(*args))
         self._widget = LiveView(
-            sound_id=self._sound_id if self._segments else "",
-            on_ready=lambda have: hop(self._on_ready, have),
+            on_ready=lambda have: self._hop(self._on_ready, have),
             on_stop=self._stop,
         )
         bundle = {
@@ -202,6 +219,15 @@ class NotebookView:
             "text/plain": f"{self._title} …",
         }
         publish(bundle, display_id=self._text_id)
+        self._attach_speaker()
+
+    def _hop(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call on the loop's thread; a scheduler that is no loop has one thread only."""
+        call = getattr(self._loop, "call_soon_threadsafe", None)
+        if call is not None:
+            call(callback, *args)
+        else:
+            callback(*args)
 
     def pump(self, timeout_s: float) -> None:
         """Make the audio output when the first segment is there."""
@@ -216,7 +242,7 @@ class NotebookView:
         self._over.wait(1.0)
         self._jobs.run(0)
         if self._widget is not None and (turn is None or turn.status in ("cancelled", "interrupted")):
-            self._widget.hush()
+            self._widget.hush()  # the segments; the speaker has been silenced by the session
         self._show_text(text or (text_bundle(turn) if turn is not None else {"text/plain": "(no answer)"}))
         for picture in picture_bundles(turn) if turn is not None else ():
             publish(picture)
@@ -241,6 +267,8 @@ class NotebookView:
 
     def shut(self) -> None:
         """Stop all timers; what is held back is in the static outputs."""
+        if not self._attached:
+            self._use_segments()
         self._over.set()
         self._batches.flush()
         if self._segments is not None:
@@ -256,7 +284,8 @@ class NotebookView:
     def _add_text(self, piece: str) -> None:
         if self._growing is not None:
             return self._growing.add(piece)
-        if not self._timers:
+        if not self._parts and not self._awaits_view:
+            self._awaits_view = True
             self._timers.append(self._loop.call_later(READY_S, self._fall_back))
         self._batches.add(piece)
         return None
@@ -277,8 +306,43 @@ class NotebookView:
 
     def _on_audio(self, event: AudioDelta) -> None:
         self._mark("first_audio_ms")
-        if self._segments is not None:
+        if self._segments is None:
+            return
+        if self._speaker is None:
             self._segments.add(event.data, event.format)
+        elif not self._attached:
+            self._undecided.append(event)
+
+    def _attach_speaker(self) -> None:
+        """Let the page's speaker have the sound, if a page says in time that it plays."""
+        from .widgets.turn_speaker import detach_turn_speaker, turn_speaker
+
+        if self._session is None or self._segments is None or not _speaks(self._session):
+            detach_turn_speaker(self._session)
+            self._use_segments()
+        else:
+            self._speaker = turn_speaker()
+            self._hop(self._await_speaker, self._loop.time() + SPEAKER_S)
+
+    def _await_speaker(self, until: float) -> None:
+        if self._speaker is None:
+            return
+        if self._speaker.listening:
+            self._speaker.attach(self._session)
+            self._attached = True
+            self._undecided.clear()
+        elif self._loop.time() < until:
+            self._timers.append(self._loop.call_later(SPEAKER_TICK_S, self._await_speaker, until))
+        else:
+            self._use_segments()
+
+    def _use_segments(self) -> None:
+        self._speaker = None
+        if self._widget is not None and self._segments is not None:
+            self._widget.sound_id = self._sound_id
+        for event in self._undecided:
+            self._on_audio(event)
+        self._undecided.clear()
 
     def _on_tool(self, event: ToolCall | ToolFinished) -> None:
         if self._widget is not None:
@@ -316,6 +380,11 @@ _HANDLERS: dict[type, Callable[[NotebookView, Any], None]] = {
     ToolCall: NotebookView._on_tool,
     ToolFinished: NotebookView._on_tool,
 }
+
+
+def _speaks(session: Session) -> bool:
+    modalities = session.settings.modalities
+    return session.core.provider.capabilities.audio_out and (modalities is None or "audio" in modalities)
 
 
 def _view_json(model_id: str) -> dict[str, Any]:

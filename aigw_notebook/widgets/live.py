@@ -23,7 +23,8 @@ class LiveView(anywidget.AnyWidget):
     """One turn on the screen while it runs.
 
     `on_ready(have)` and `on_stop(played_ms)` are called on whatever thread the kernel handles widget messages with.
-    `sound_id` is the id of the turn's final audio element; those of its live segments begin with it and a hyphen.
+    `sound_id` is the id of the turn's final audio element, set where its sound is played in segments; the ids of those
+    begin with it and a hyphen.
     """
 
     _esm = STATIC / "live.js"

@@ -134,8 +134,19 @@ function follow(voice) {
   return observer;
 }
 
+// A turn has an id for its sound from the moment it is known that its sound comes in segments, or never.
 function initialize({ model }) {
-  if (!model.get("sound_id")) return undefined; // a turn without live sound
+  let end = () => {};
+  const begin = () => {
+    model.off("change:sound_id", begin);
+    if (model.get("sound_id")) end = playSegments(model);
+  };
+  model.on("change:sound_id", begin);
+  if (model.get("sound_id")) begin();
+  return () => end();
+}
+
+function playSegments(model) {
   const id = model.get("sound_id");
   const voice = new Voice(id, { begin: () => silenceOthers(id) });
   const observer = follow(voice);
