@@ -14,53 +14,53 @@ from dataclasses import replace
 from typing import Any
 
 from ..endpoint import Endpoint
-from ..errors import (
-    AigwError,
-    ConfigurationError,
-    SessionBusy,
-    TurnTimeout,
-)
+from ..errors import TurnTimeout
 from ..events import (
     AnyEvent,
     AnyServerEvent,
-    AppendText,
+    AudioDelta,
     ClientEvent,
     CreateResponse,
+    InputCommitted,
     InputTranscript,
     InputTranscriptFailed,
-    PlaybackInterrupted,
     ResponseDone,
     ResponseStarted,
     SessionClosed,
     SessionError,
     SessionOpened,
     SessionUpdate,
+    SessionUpdated,
     SpeechStarted,
     SpeechStopped,
     ToolCall,
     ToolCallCancelled,
-    TruncateOutput,
 )
+from ..lines import Log, MemoryLog
 from ..providers.base import Message, Provider, SessionSettings, TurnDetection, counting_ids
+from ..recording import Recording
+from ..scrubbing import scrub
 from ..tools import Tool
 from ..transcript import Transcript
-from ..turn import Turn, TurnStatus
+from ..turn import Turn
 from .alarm import AlarmClock
+from .bargein import BargeIn, BargeInMode
 from .dial import dial
+from .keeping import header_of, until_kept
 from .lifetime import Lifetime
 from .needs import check_question, check_wait, need
+from .playback import Playback
+from .questions import Question, Questions
 from .reading import read, without_secrets
 from .sinks import Sink, Sinks
 from .toolrun import ToolRunner
 from .turns import TurnDriver
+from .updates import Updates, changed
 from .user_input import encoded_image, read_audio
 from .voice import VoiceInput
 from .wire import Wire
 
 __all__ = ["SessionCore", "Sink"]
-
-WORDS_TIMEOUT_S = 2.0
-"""How long `ask` waits, after the answer, for the provider's transcript of what the user said."""
 
 
 class SessionCore:
@@ -79,12 +79,17 @@ class SessionCore:
         *,
         tools: Sequence[Tool] = (),
         tool_timeout_s: float = 30.0,
+        barge_in: BargeInMode | None = None,
+        hold_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
+        log: Log | None = None,
+        ids_seed: str | None = None,
     ) -> None:
         self.provider = provider
         self.settings = settings
         self.endpoint = endpoint
         self.session_id = f"s{secrets.token_hex(6)}"
+        self.ids_seed = ids_seed or self.session_id[1:]
         self.provider_session_id: str | None = None
         self.closed = False
         self.connect_ms: float | None = None
@@ -92,22 +97,23 @@ class SessionCore:
         self.sinks = Sinks()
         self.on_over: Callable[[], None] = lambda: None
         """Called once when the session is over, however it ended."""
+        self.log: Log = log if log is not None else MemoryLog()
         self.transcript = Transcript(
             session_id=self.session_id,
             provider=provider.name,
             model=settings.model,
             where=endpoint.where,
             answers=provider.capabilities.answers,
+            log=self.log,
         )
-        self._codec = provider.codec(settings, ids=counting_ids())
+        self._codec = provider.codec(settings, ids=counting_ids(self.ids_seed))
         self._alarm = AlarmClock(self._codec, self._rung)
         self._clock = clock
         self.opened_at = clock()
         self._wire: Wire | None = None
-        self._asking = False
         self._closing = False
-        self._heard_words = asyncio.Event()
         self._life = Lifetime(endpoint)
+        self._updates = Updates()
         self._turns = TurnDriver(
             self.transcript,
             ToolRunner({tool.name: tool for tool in tools}, timeout_s=tool_timeout_s),
@@ -125,13 +131,49 @@ class SessionCore:
             send_slowly=self._send_slowly,
             now_ms=self._now_ms,
         )
+        self._barge_in = self._make_barge_in(barge_in, hold_s)
+        self._questions = self._make_questions()
         self.turn_settled = self._turns.settled
         self._reactions = self._reaction_table()
+
+    def _make_barge_in(self, mode: BargeInMode | None, hold_s: float) -> BargeIn:
+        can, detection = self.provider.capabilities, self.settings.turn_detection
+        refused = detection is not None and detection.interrupt_response is False
+        return BargeIn(
+            self.transcript,
+            self._turns,
+            can,
+            mode=mode or ("off" if refused else "server"),
+            hold_s=hold_s,
+            answers=mode in ("hold", "off") and can.answers_on_request,
+            expects_words=self._wants_words,
+            listens=lambda: self._automatic_turns() is not None,
+            send=self._send,
+            emit=self._emit,
+        )
+
+    def _make_questions(self) -> Questions:
+        return Questions(
+            self.transcript,
+            self._turns,
+            self._voice,
+            self._life,
+            send=self._send,
+            now_ms=self._now_ms,
+            wants_words=self._wants_words,
+            hush=self._barge_in.hush,
+            counted=self._barge_in.counted,
+        )
 
     @property
     def where(self) -> str:
         """One line that says where the session is connected; safe to show."""
         return self.endpoint.where
+
+    def recording(self) -> Recording:
+        """The session as a value: what it was, and its lines so far, without a secret."""
+        lines = scrub(self.log.lines(), self.endpoint.secrets)
+        return Recording(header=header_of(self), lines=lines, dropped=self.log.dropped)
 
     # ------------------------------------------------------------------------------------------------- open and close
 
@@ -142,10 +184,10 @@ class SessionCore:
         """
         self.opened_at = self._clock()
         self._life.begin()
-        socket = await dial(self.endpoint, self.provider, timeout_s=timeout_s)
+        socket = await dial(self.endpoint.naming(self.session_id), self.provider, timeout_s=timeout_s)
         self.connect_ms = self._now_ms()
-        self._wire = Wire(socket, take=self._take, over=self._over, codec=self._codec)
-        self.transcript.gateway_log_id = self._wire.log_id
+        self._wire = Wire(socket, take=self._take, over=self._over, codec=self._codec, sent=self._sent)
+        self.transcript.noted(self._now_ms(), gateway_log_id=self._wire.log_id)
         try:
             await asyncio.sleep(0)  # a greeting that came with the upgrade is read before anything is written
             self._codec.opening()
@@ -166,8 +208,10 @@ class SessionCore:
             self._turns.stop(self.transcript.current, "cancelled")
         if self._wire is not None:
             await self._wire.close()
+        await self._barge_in.close()
         await self._turns.close()
         self.closed = True
+        await until_kept(self.log)
 
     # ------------------------------------------------------------------------------------------------------- the turn
 
@@ -201,30 +245,15 @@ class SessionCore:
         check_question(self.provider, text, sound, images)
         if out_of_band:
             need(self.provider, "out_of_band", "answers outside the conversation")
-        if self._asking:
-            raise SessionBusy("a turn is already running on this session; wait for it, or call interrupt() first")
-        self._asking = True
-        try:
-            await self._wait_free(timeout_s)
-            turn = self._turns.begin(out_of_band=out_of_band, claimed=True)
-            try:
-                await self._hand_over(turn, text, images, sound, sample_rate)
-                self._turns.respond(
-                    CreateResponse(
-                        instructions=text if out_of_band and instructions is None else instructions,
-                        modalities=(modalities,) if isinstance(modalities, str) else tuple(modalities or ()) or None,
-                        out_of_band=out_of_band,
-                    ),
-                    turn,
-                )
-                await self._turns.end_of(turn, silence_s=timeout_s)
-                await self._words_known(turn)
-                self._life.raise_if_lost(turn)
-                return turn
-            except BaseException as error:
-                raise self._given_up(turn, error) from None
-        finally:
-            self._asking = False
+        request = CreateResponse(
+            instructions=text if out_of_band and instructions is None else instructions,
+            modalities=(modalities,) if isinstance(modalities, str) else tuple(modalities or ()) or None,
+            out_of_band=out_of_band,
+        )
+        question = Question(text=text, images=images, sound=sound, sample_rate=sample_rate)
+        turn = await self._questions.ask(question, request, timeout_s=timeout_s)
+        await until_kept(self.log)
+        return turn
 
     async def next_turn(self, *, timeout_s: float = 60.0) -> Turn:
         """The oldest finished turn that was begun by voice and not yet given; waits until there is one.
@@ -237,7 +266,8 @@ class SessionCore:
         except TimeoutError:
             raise TurnTimeout(f"no turn ended for {timeout_s:g} s; was anything said, and committed?") from None
         self._life.raise_if_lost(turn)
-        await self._words_known(turn)
+        await self._questions.settled(turn)
+        await until_kept(self.log)
         return turn
 
     async def send_audio(self, data: Any, *, sample_rate: int | None = None) -> None:
@@ -254,9 +284,11 @@ class SessionCore:
     async def commit(self, *, respond: bool = True) -> None:
         """End the user's utterance; with `respond`, ask for the answer (see `next_turn`)."""
         self._check_open()
+        need(self.provider, "audio_in", "spoken input")
+        self._barge_in.take_over()
         await self._voice.commit()
         if self.transcript.current is not None:
-            self.transcript.current.asked_ms = self._now_ms()
+            self.transcript.asked(self.transcript.current, self._now_ms())
         if respond and not self._voice.answered_unasked:
             self._turns.respond(CreateResponse())
 
@@ -264,35 +296,33 @@ class SessionCore:
         """Stop the answer. `played_ms` is how much of its audio the listener heard, counted by the player.
 
         The running turn ends as "interrupted"; the provider's memory and the records are cut to what was heard, where
-        the provider keeps editable audio. Without `played_ms` nobody counted and nothing is cut. With no answer
-        running only the cut is made; with nothing spoken nothing happens.
+        the provider keeps editable audio. The session's players count for themselves; without any, and without
+        `played_ms`, nobody counted and nothing is cut. With no answer running only the cut is made; with nothing spoken
+        nothing happens.
         """
         self._check_open()
-        turn = self._turns.answering or self.transcript.current
-        spoken = self.transcript.spoken_item()
-        if turn is not None and spoken is not None and spoken.turn is not turn:
-            spoken = None
-        if turn is None and spoken is None:
-            return
-        self._emit(PlaybackInterrupted(item_id=spoken.item_id if spoken else None, played_ms=played_ms))
-        if turn is not None:
-            self._turns.stop(turn, "interrupted")
-        received_ms = spoken.audio_ms if spoken is not None else None
-        if spoken is None or spoken.item_id is None or received_ms is None or played_ms is None:
-            return
-        if self.provider.capabilities.truncation and 0 < played_ms < received_ms:
-            self._send(TruncateOutput(item_id=spoken.item_id, played_ms=played_ms))
+        await self._barge_in.interrupt(played_ms)
+
+    async def user_speaks(self) -> None:
+        """Say that somebody speaks into the microphone, before the provider can know.
+
+        Playback pauses until the provider hears speech too, and goes on when it does not within `hold_s`. Where the
+        provider does not listen for that, it is an interruption.
+        """
+        self._check_open()
+        self._barge_in.user_speaks()
 
     async def update(self, /, **changes: Any) -> None:
-        """Change settings of the running session: any field of `SessionSettings`."""
+        """Change settings of the running session: any field of `SessionSettings`.
+
+        Returns when the provider has taken the change, where it says so, else when it was sent. Raises `Unsupported`
+        before anything is sent, `UpstreamRefused` when the provider refuses; `settings` is then as it was.
+        """
         self._check_open()
         need(self.provider, "live_update", "change of a running session")
-        try:
-            settings = self.settings.changed(changes)
-        except TypeError:
-            known = ", ".join(SessionSettings.__dataclass_fields__)
-            raise ConfigurationError(f"unknown setting in {', '.join(changes)}; the settings are: {known}") from None
+        settings = changed(self.settings, changes)
         self._send(SessionUpdate(changes=changes))
+        await self._updates.answered()
         self.settings = settings
 
     async def send(self, event: ClientEvent) -> None:
@@ -317,6 +347,18 @@ class SessionCore:
         """No more events for `sink`; an unknown one is ignored."""
         self.sinks.remove(sink)
 
+    def add_player(self, player: Playback) -> None:
+        """Let `player` play every answer from the one that is being made; what it counts is what was heard."""
+        self._barge_in.add_player(player)
+
+    def remove_player(self, player: Playback) -> None:
+        """No more answers for `player`; an unknown one is ignored."""
+        self._barge_in.players.remove(player)
+
+    def played(self, item_id: str | None, played_ms: float) -> None:
+        """Take note that a player has played an item to its end; for players, on the loop's thread."""
+        self._barge_in.played(item_id, played_ms)
+
     # --------------------------------------------------------------------------------------------------- sending side
 
     def _check_open(self) -> None:
@@ -330,53 +372,17 @@ class SessionCore:
         detection = self.settings.turn_detection or TurnDetection()
         return None if detection.mode == "manual" else detection
 
-    async def _wait_free(self, timeout_s: float) -> None:
-        try:
-            await self._turns.wait_free(timeout_s)
-        except TimeoutError:
-            raise TurnTimeout(f"the last answer did not end within {timeout_s:g} s; open a new session") from None
-
-    async def _hand_over(
-        self, turn: Turn, text: str | None, images: tuple[bytes, ...], sound: Any, sample_rate: int | None
-    ) -> None:
-        if text or images:
-            if not turn.out_of_band:
-                self._send(AppendText(text=text or "", images=images))
-            self.transcript.user_said(text or "", self._now_ms())
-        if sound is not None:
-            self._heard_words.clear()
-            await self._voice.utterance(sound, sample_rate)
-        turn.asked_ms = self._turns.heard_ms = self._now_ms()
-
-    async def _words_known(self, turn: Turn) -> None:
-        """Wait a little for the words of what the user said aloud, where they were asked for."""
-        wanted = self.settings.transcription not in (None, False) and not self.closed
-        if not wanted or not any(e.role == "user" and e.kind == "audio" and e.text is None for e in turn.entries):
-            return
-        try:
-            async with asyncio.timeout(WORDS_TIMEOUT_S):
-                await self._heard_words.wait()
-        except TimeoutError:
-            return
-
-    def _given_up(self, turn: Turn, error: BaseException) -> BaseException:
-        """End the turn that `error` broke off; gives what to raise, with the partial turn in it."""
-        if isinstance(error, asyncio.CancelledError):
-            self._turns.stop(turn, "cancelled")
-            return error
-        status: TurnStatus = "failed"
-        if type(error) is TimeoutError:
-            status = "timeout"
-            error = TurnTimeout("the provider fell silent in mid-turn; ask again, or give a longer timeout_s")
-        self._turns.stop(turn, status, error=str(error))
-        if isinstance(error, AigwError):
-            error.turn = turn
-        return error
+    def _wants_words(self) -> bool:
+        wanted = self.settings.transcription not in (None, False)
+        return wanted and not self._closing and not self.closed
 
     def _send(self, event: ClientEvent) -> str | None:
         self._codec.send(event)
         if self._wire is not None:
-            self._wire.post(self._codec.messages_to_send())
+            messages = self._codec.messages_to_send()
+            if messages and isinstance(event, SessionUpdate) and self._codec.confirms_updates:
+                self._updates.sent(self._codec.last_sent_id)
+            self._wire.post(messages)
             self._alarm.look()
         return self._codec.last_sent_id
 
@@ -389,7 +395,11 @@ class SessionCore:
 
     def _take(self, message: Message) -> None:
         t_ms = self._turns.heard_ms = (self._clock() - self.opened_at) * 1000.0
+        self.log.add(t_ms, "received", message)
         self._deliver(read(self._codec, message, self.endpoint.secrets), t_ms)
+
+    def _sent(self, message: Message) -> None:
+        self.log.add(self._now_ms(), "sent", message)
 
     def _rung(self) -> None:
         self._deliver(self._codec.ring(), self._now_ms())
@@ -417,24 +427,29 @@ class SessionCore:
     def _over(self, code: int, reason: str) -> None:
         self.closed = True
         self._alarm.stop()
-        self._life.end(code, reason, wanted=self._closing)
-        self._emit(without_secrets(SessionClosed(code=code, reason=reason), self.endpoint.secrets))
+        self._life.end(code, reason, wanted=self._closing, silent=self._wire is not None and not self._wire.heard)
+        self._updates.lose(self._life.ended)
+        self._emit(without_secrets(SessionClosed(code=code, reason=reason, by_us=self._closing), self.endpoint.secrets))
+        self._questions.lose()
         self._turns.lose(self._life.ended)
         self.on_over()
 
     def _reaction_table(self) -> Mapping[type, tuple[Callable[..., None] | None, Callable[..., None] | None]]:
         """What this session does on an event, before and after the transcript and the sinks have it."""
-        turns, voice = self._turns, self._voice
+        turns, barge_in = self._turns, self._barge_in
         table: dict[type, tuple[Callable[..., None] | None, Callable[..., None] | None]] = {
             SessionOpened: (self._on_opened, None),
+            SessionUpdated: (self._updates.on_updated, None),
             SpeechStarted: (self._on_speech_started, None),
-            SpeechStopped: (voice.on_speech_stopped, None),
+            SpeechStopped: (self._on_speech_stopped, None),
+            InputCommitted: (None, barge_in.on_committed),
             InputTranscript: (None, self._on_words),
-            InputTranscriptFailed: (None, self._on_words),
+            InputTranscriptFailed: (None, self._questions.on_words),
+            AudioDelta: (None, barge_in.on_audio),
             ResponseStarted: (turns.on_response_started, None),
             ToolCall: (None, turns.on_tool_call),
             ToolCallCancelled: (None, turns.on_calls_cancelled),
-            ResponseDone: (None, turns.on_response_done),
+            ResponseDone: (None, self._on_response_done),
             SessionError: (None, self._on_error),
         }
         ready = self._codec.ready or SessionOpened
@@ -446,18 +461,28 @@ class SessionCore:
         self.created_ms = self._now_ms()
         if event.model is not None:
             self.settings = replace(self.settings, model=event.model)
-            self.transcript.model = event.model
+            self.transcript.noted(self._now_ms(), model=event.model)
 
     def _on_speech_started(self, event: SpeechStarted) -> None:
-        self._heard_words.clear()
+        self._barge_in.on_speech_started(event)
+        self._questions.words_are_coming()
         self._turns.begin_by_voice()
         self._voice.on_speech_started(event)
 
-    def _on_words(self, event: InputTranscript | InputTranscriptFailed) -> None:
-        if isinstance(event, InputTranscriptFailed) or event.final:
-            self._heard_words.set()
+    def _on_speech_stopped(self, event: SpeechStopped) -> None:
+        self._voice.on_speech_stopped(event)
+        self._barge_in.on_speech_stopped(event)
+
+    def _on_words(self, event: InputTranscript) -> None:
+        self._questions.on_words(event)
+        self._barge_in.on_words(event)
+
+    def _on_response_done(self, event: ResponseDone) -> None:
+        self._turns.on_response_done(event)
+        self._barge_in.on_response_done(event)
 
     def _on_error(self, event: SessionError) -> None:
+        self._updates.on_error(event)
         if event.benign or not self._life.complain(event):
             self._turns.on_error(event)
 

@@ -60,7 +60,9 @@ def _explain(error: Exception, endpoint: Endpoint, timeout_s: float) -> AigwErro
     if isinstance(error, InvalidStatus):
         answer = error.response
         body = bytes(answer.body or b"")
-        return explain_refusal(answer.status_code, body, answer.headers, secrets=endpoint.secrets)
+        return explain_refusal(
+            answer.status_code, body, answer.headers, secrets=endpoint.secrets, way_round=endpoint.way_round
+        )
     if isinstance(error, InvalidURI | ValueError):
         return ConfigurationError(f"{endpoint.safe} is no WebSocket address; check the gateway's URL")
     if isinstance(error, TimeoutError | asyncio.TimeoutError):

@@ -39,7 +39,7 @@ class Lifetime:
         except TimeoutError:
             raise UpstreamRefused(
                 f"connected to {self._endpoint.safe}, but the provider did not get ready within {timeout_s:g} s; "
-                "check the model and the key, or give a longer timeout_s"
+                f"check the model and the key, or give a longer timeout_s{self._or_else()}"
             ) from None
 
     def complain(self, event: SessionError) -> bool:
@@ -50,11 +50,11 @@ class Lifetime:
         self._ready.set_exception(ConfigurationError(f"the provider refused the settings: {event.message}"))
         return True
 
-    def end(self, code: int, reason: str, *, wanted: bool) -> None:
-        """The socket is gone; `wanted` when this side closed it."""
+    def end(self, code: int, reason: str, *, wanted: bool, silent: bool = False) -> None:
+        """The socket is gone; `wanted` when this side closed it, `silent` when the peer never said a word."""
         ready = self._ready is not None and self._ready.done()
         if not wanted:
-            self.ended = self._explained(code, reason, ready=ready)
+            self.ended = self._explained(code, reason, ready=ready, silent=silent)
         if self._ready is not None and not ready:
             self._ready.set_exception(self.ended or SessionEnded("this session was closed while it was being opened"))
             self._ready.exception()  # taken here, so that nobody need ask when the opening was cancelled
@@ -73,8 +73,12 @@ class Lifetime:
             error.turn = turn
             raise error
 
-    def _explained(self, code: int, reason: str, *, ready: bool) -> AigwError:
-        error = explain_close(code, reason, ready=ready, secrets=self._endpoint.secrets)
+    def _or_else(self) -> str:
+        return f"; or {self._endpoint.way_round}" if self._endpoint.way_round else ""
+
+    def _explained(self, code: int, reason: str, *, ready: bool, silent: bool) -> AigwError:
+        here = self._endpoint
+        error = explain_close(code, reason, ready=ready, silent=silent, secrets=here.secrets, way_round=here.way_round)
         if self._complaint is None:
             return error
         return type(error)(f"{error} (the provider said: {self._complaint})", close_code=code, reason=error.reason)

@@ -16,8 +16,10 @@ def need(provider: Provider, capability: str, wish: str) -> None:
     """Nothing, where the provider has that `Capabilities` field set; else `Unsupported`, which names who has it."""
     if getattr(provider.capabilities, capability):
         return
-    others = ", ".join(with_capability(capability)) or "no registered provider"
-    raise Unsupported(f"{provider.title} has no {wish}; {others} has")
+    others = " or ".join(with_capability(capability))
+    raise Unsupported(
+        f"{provider.title} has no {wish}: {f'use {others}' if others else 'no registered provider has it'}"
+    )
 
 
 def check_wait(timeout_s: float) -> None:

@@ -14,9 +14,12 @@ from ..errors import ToolError
 from ..events import ToolCall, ToolFinished
 from ..tools import Tool, result_text
 
-__all__ = ["ToolRunner"]
+__all__ = ["CURRENT_CALL", "ToolRunner", "in_thread"]
 
 R = TypeVar("R")
+
+CURRENT_CALL: contextvars.ContextVar[ToolCall] = contextvars.ContextVar("aigw_current_call")
+"""The call that the code of a tool runs for."""
 
 MAX_TOOLS_AT_ONCE = 8
 
@@ -36,6 +39,7 @@ class ToolRunner:
     async def run(self, call: ToolCall) -> ToolFinished:
         """What the tool answered, or one sentence saying what went wrong, for the model and the records."""
         began = time.monotonic()
+        CURRENT_CALL.set(call)
         try:
             async with asyncio.timeout(self.timeout_s), self._places:
                 output, error = await self._call(call), None

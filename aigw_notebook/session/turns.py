@@ -162,6 +162,15 @@ class TurnDriver:
         else:
             self._put_ended(turn)
 
+    def discard(self) -> None:
+        """Nothing was said: the turn that only listens ends, and nobody gets it."""
+        turn = self._transcript.current
+        if turn is not None and turn is not self.answering and turn not in self._waiters:
+            self._transcript.finish_turn(turn, "cancelled", self._now_ms())
+            self._emit(TurnFinished(turn=turn.number, status="cancelled"))
+            if self.answering is None:
+                self.settled.set()
+
     def lose(self, error: AigwError | None) -> None:
         """The session is over: end the running turns as lost, and everybody's waiting."""
         self.gate.free()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["AudioRing", "audio_chunks", "encoded_image", "read_audio"]
 
 CHUNK_MS = 100
+
+PLACES_KEPT = 6_000
+"""Of sent pieces, 20 ms each in the ring's two minutes."""
 
 
 def encoded_image(image: Any) -> bytes:
@@ -153,19 +157,33 @@ class AudioRing:
         self._limit = format.byte_count(keep_ms)
         self._data = bytearray()
         self._dropped = 0
+        self._sent: deque[tuple[float, float]] = deque(maxlen=PLACES_KEPT)  # (end in the audio, when), both in ms
 
     @property
     def length_ms(self) -> float:
         """How much was ever sent."""
         return self.format.duration_ms(self._dropped + len(self._data))
 
-    def append(self, data: bytes) -> None:
-        """Add what was just sent; beyond the limit the oldest is let go."""
+    def append(self, data: bytes, now_ms: float) -> None:
+        """Add what is just being sent; beyond the limit the oldest is let go."""
         self._data += data
+        self._sent.append((self.length_ms, now_ms))
         excess = len(self._data) - self._limit
         if excess > 0:
             del self._data[:excess]
             self._dropped += excess
+
+    def spoken_ms(self, at_ms: float) -> float | None:
+        """When the sound `at_ms` into all that was sent was spoken; None for what was not sent.
+
+        A piece was spoken just before it was sent, and after the piece before it was.
+        """
+        earlier_ms = 0.0
+        for end_ms, now_ms in self._sent:
+            if at_ms <= end_ms:
+                return max(earlier_ms, now_ms - (end_ms - at_ms))
+            earlier_ms = now_ms
+        return None
 
     def between(self, start_ms: float, end_ms: float) -> bytes:
         """The audio from `start_ms` to `end_ms` of all that was sent, as far as it is still kept."""

@@ -81,7 +81,7 @@ class VoiceInput:
         if self._automatic() is None:
             await self._keep_and_send(data)
         elif data:
-            self._ring.append(data)
+            self._ring.append(data, self._now_ms())
             await self._send_slowly(AppendAudio(data=data))
 
     async def commit(self) -> None:
@@ -93,8 +93,11 @@ class VoiceInput:
         self._committed_ms = self._ring.length_ms
 
     def on_speech_started(self, event: SpeechStarted) -> None:
-        """Remember where in the sent audio the speech began."""
+        """Remember where in the sent audio the speech began, and write down when that was."""
         self._speech_ms = event.at_ms
+        began_ms = None if event.at_ms is None else self._ring.spoken_ms(event.at_ms)
+        if began_ms is not None:
+            self._transcript.user_spoke(began_ms, self._now_ms())
 
     def on_speech_stopped(self, event: SpeechStopped) -> None:
         """Keep the audio that the provider took for speech."""
@@ -113,7 +116,7 @@ class VoiceInput:
 
     async def _keep_and_send(self, data: bytes) -> None:
         if data:
-            self._ring.append(data)  # the provider's times count all that it was sent
+            self._ring.append(data, self._now_ms())  # the provider's times count all that it was sent
             self._kept_ms = self._ring.length_ms
             self._transcript.user_audio(data, self._codec.input_format, self._now_ms())
             await self._send_slowly(AppendAudio(data=data))

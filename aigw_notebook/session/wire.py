@@ -26,7 +26,8 @@ class Wire:
 
     `take` runs inline in the reader. `over` is called once, with the close code and reason, when the socket is gone;
     1006 stands for a socket that ended without a close frame. A peer that takes nothing for `SEND_TIMEOUT_S` is cut.
-    `codec` is asked for a sign of life when its protocol wants one and nothing else is said.
+    `codec` is asked for a sign of life when its protocol wants one and nothing else is said. `sent` is told of each
+    message when it has been written.
     """
 
     def __init__(
@@ -36,11 +37,15 @@ class Wire:
         take: Callable[[Message], None],
         over: Callable[[int, str], None],
         codec: Codec | None = None,
+        sent: Callable[[Message], None] = lambda message: None,
     ) -> None:
+        self.heard = False
+        """Whether the peer has said anything."""
         self._socket = socket
         self._take = take
         self._over = over
         self._codec = codec
+        self._sent = sent
         self._outbox: asyncio.Queue[Message] = asyncio.Queue(MAX_QUEUED_MESSAGES)
         self._tasks = TaskSet()
         self._reader = self._tasks.spawn(self._read(), "aigw-read")
@@ -76,8 +81,11 @@ class Wire:
     async def _read(self) -> None:
         recv, take, socket = self._socket.recv, self._take, self._socket
         try:
+            message = await recv()
+            self.heard = True
             while True:
-                take(await recv())
+                take(message)
+                message = await recv()
         except ConnectionClosed as error:
             # What was received counts; else what this side had to end it with (1009: a message beyond the limit).
             frame = error.rcvd or error.sent
@@ -95,6 +103,7 @@ class Wire:
                 message = await self._next()
                 async with asyncio.timeout(SEND_TIMEOUT_S):
                     await self._socket.send(message)
+                self._sent(message)
         except ConnectionClosed:
             return
         except TimeoutError:

@@ -6,7 +6,6 @@ import pytest
 
 import aigw_notebook as aigw
 from aigw_notebook.gateway.emulators.base import Pace
-from aigw_notebook.gateway.engines.tones import ToneVoice
 
 AT_ONCE = Pace(first_token_ms=0, text_delta_ms=0, audio_speed=0)
 SLOW = Pace(first_token_ms=0, text_delta_ms=20, audio_speed=2.0)
@@ -26,8 +25,3 @@ def slow():
 
 def connect(gateway: aigw.LocalGateway, **settings):
     return aigw.connect("openai", gateway=gateway, quiet=True, **settings)
-
-
-def spoken(text: str, sample_rate: int = 24_000) -> aigw.Clip:
-    data = b"".join(ToneVoice().speak(text, sample_rate=sample_rate))
-    return aigw.Clip(data, aigw.AudioFormat("pcm16", sample_rate))

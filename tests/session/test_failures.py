@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 from websockets.asyncio.server import ServerConnection
@@ -275,6 +277,46 @@ def test_empty_prompt(text: str | None) -> None:
 def test_what_the_provider_lacks_is_refused_before_anything_opens() -> None:
     with pytest.raises(Unsupported, match="temperature"):
         aigw.connect("openai", temperature=0.3)
+
+
+@pytest.mark.parametrize(
+    ("provider", "asked", "said"),
+    [
+        ("google", {"temperature": 99}, "google takes a temperature of 0 to 2, not 99"),
+        ("google", {"temperature": -0.1}, "google takes a temperature of 0 to 2, not -0.1"),
+        ("google", {"voice": {"id": "x"}}, "takes no dict as voice: give the voice's name or id as text"),
+        ("elevenlabs", {"voice": {"id": "x"}}, "takes no dict as voice"),
+        ("elevenlabs:tts", {"voice": {"id": "x"}}, "takes no dict as voice"),
+        ("elevenlabs:tts-stream", {"voice": {"id": "x"}}, "takes no dict as voice"),
+        ("deepgram:aura-2-thalia-en", {"voice": {"id": "x"}}, "takes no dict as voice"),
+        ("workers-ai:aura-1", {"voice": {"id": "x"}}, "takes no dict as voice"),
+        ("elevenlabs:tts", {"model": "x"}, "the model was given twice, in 'elevenlabs:tts' and as model='x'"),
+        ("openai:gpt-realtime", {"model": "gpt-realtime-2"}, "the model was given twice"),
+        ("openai", {"options": {"x": {1, 2}}}, "options is not JSON (it holds a value of type set)"),
+        ("cartesia", {"options": {"x": [{"y": float("nan")}]}}, "options is not JSON"),
+        ("deepgram", {"options": {"x": b"y"}}, "options is not JSON (it holds a value of type bytes)"),
+        ("fal", {"options": {"x": object()}}, "options is not JSON (it holds a value of type object)"),
+    ],
+)
+def test_what_nobody_could_take_is_refused_by_connect(provider: str, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        aigw.connect(provider, **asked)
+    assert said in one_sentence(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("provider", "asked"),
+    [
+        ("google", {"temperature": 0}),
+        ("google", {"temperature": 2}),
+        ("openai", {"voice": {"id": "x"}}),
+        ("cartesia", {"voice": {"mode": "embedding", "embedding": [0.5]}}),
+        ("openai:gpt-realtime", {"model": "gpt-realtime"}),
+        ("openai", {"options": MappingProxyType({"x": MappingProxyType({"y": (1, None, True, "ü")})})}),
+    ],
+)
+def test_what_somebody_takes_is_left_to_the_provider(provider: str, asked: dict[str, Any]) -> None:
+    assert "not open" in repr(aigw.connect(provider, **asked))
 
 
 def test_busy_error_from_the_provider_never_reaches_the_caller() -> None:

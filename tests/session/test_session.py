@@ -11,7 +11,8 @@ import pytest
 import aigw_notebook as aigw
 from aigw_notebook.errors import ConfigurationError, SessionEnded, Unsupported
 from aigw_notebook.events import ItemRetrieved, RateLimits, RetrieveItem, SessionClosed, TextDelta, TurnStarted
-from tests.session.conftest import connect, spoken
+from tests.session.conftest import connect
+from tests.speech import spoken_clip
 
 
 def test_out_of_band_leaves_no_trace_in_the_conversation(fast: aigw.LocalGateway) -> None:
@@ -183,10 +184,10 @@ def test_an_audio_stream_that_raises_leaves_the_session_as_it_was(fast: aigw.Loc
 
     with connect(fast) as session:
         with pytest.raises(OSError, match="unplugged"):
-            session.ask(audio=broken(spoken("what is").data))
+            session.ask(audio=broken(spoken_clip("what is").data))
         assert session.turns[0].status == "failed"
-        assert session.ask(audio=spoken("what is 2 plus 3")).user_text == "what is 2 plus 3"
-        data = spoken("what is 4 plus 5").data + bytes(48_000)
+        assert session.ask(audio=spoken_clip("what is 2 plus 3")).user_text == "what is 2 plus 3"
+        data = spoken_clip("what is 4 plus 5").data + bytes(48_000)
         for start in range(0, len(data), 1920):
             session.send_audio(data[start : start + 1920])
         turn = session.next_turn(timeout_s=10)
@@ -215,7 +216,7 @@ def test_commit_without_sound_is_refused_here(fast: aigw.LocalGateway) -> None:
     with connect(fast, turn_detection="manual") as session:
         with pytest.raises(ConfigurationError, match="send_audio first"):
             session.commit()
-        session.send_audio(spoken("what is 2 plus 3").data)
+        session.send_audio(spoken_clip("what is 2 plus 3").data)
         session.commit()
         assert "5" in session.next_turn(timeout_s=10).text
         with pytest.raises(ConfigurationError, match="send_audio first"):

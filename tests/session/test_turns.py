@@ -22,18 +22,8 @@ from aigw_notebook.events import (
     TurnFinished,
     TurnStarted,
 )
-from aigw_notebook.gateway.engines.tones import ToneListener
-from tests.session.conftest import connect, spoken
-
-
-def heard(clip: aigw.Clip) -> str:
-    pcm = clip.converted(aigw.AudioFormat("pcm16", clip.sample_rate))
-    return ToneListener().transcribe(pcm.data, sample_rate=pcm.sample_rate)
-
-
-def letters(text: str) -> str:
-    return "".join(c for c in text.lower() if c.isalnum())
-
+from tests.session.conftest import connect
+from tests.speech import letters, spoken_clip, understood_clip
 
 # ------------------------------------------------------------------------------------------------------ text and sound
 
@@ -52,7 +42,7 @@ def test_a_spoken_turn_says_what_its_transcript_says(fast: aigw.LocalGateway) ->
     with connect(fast) as session:
         turn = session.ask("What is 17 times 3?")
         assert turn.audio is not None and turn.audio.sample_rate == 24_000
-        assert letters(heard(turn.audio)) == letters(turn.text)
+        assert letters(understood_clip(turn.audio)) == letters(turn.text)
         assert "51" in turn.text
         assert turn.latency.first_audible_ms is not None
         assert turn.latency.first_audible_ms >= (turn.latency.first_audio_ms or 0)
@@ -71,10 +61,10 @@ def test_the_conversation_goes_on(fast: aigw.LocalGateway) -> None:
 
 def test_telephone_audio(fast: aigw.LocalGateway) -> None:
     with connect(fast, output_format=ULAW_8K, input_format=ULAW_8K) as session:
-        turn = session.ask(audio=spoken("what is 2 plus 3"))
+        turn = session.ask(audio=spoken_clip("what is 2 plus 3"))
         assert turn.user_text == "what is 2 plus 3"
         assert turn.audio is not None and turn.audio.format == ULAW_8K
-        assert "5" in heard(turn.audio)
+        assert "5" in understood_clip(turn.audio)
 
 
 # ----------------------------------------------------------------------------------------------------- spoken questions
@@ -82,7 +72,7 @@ def test_telephone_audio(fast: aigw.LocalGateway) -> None:
 
 @pytest.mark.parametrize("form", ["clip", "wav bytes", "path", "array", "16 kHz array", "chunks", "async chunks"])
 def test_a_spoken_question_in_every_form(fast: aigw.LocalGateway, form: str, tmp_path) -> None:
-    clip = spoken("what is 2 plus 3")
+    clip = spoken_clip("what is 2 plus 3")
     rate = None
     if form == "clip":
         audio = clip
@@ -93,7 +83,7 @@ def test_a_spoken_question_in_every_form(fast: aigw.LocalGateway, form: str, tmp
     elif form == "array":
         audio, rate = clip.to_numpy(), 24_000
     elif form == "16 kHz array":
-        audio, rate = spoken("what is 2 plus 3", 16_000).to_numpy(), 16_000
+        audio, rate = spoken_clip("what is 2 plus 3", 16_000).to_numpy(), 16_000
     else:
         pieces = [clip.data[start : start + 1921] for start in range(0, len(clip.data), 1921)]
         audio = iter(pieces)
@@ -126,7 +116,7 @@ def test_audio_without_its_rate_or_of_no_known_kind(fast: aigw.LocalGateway) -> 
 
 def test_a_voice_turn_that_the_provider_ends(fast: aigw.LocalGateway) -> None:
     """The microphone's way: 40 ms chunks, silence after it, the answer comes by itself."""
-    clip = spoken("what is 4 plus 5")
+    clip = spoken_clip("what is 4 plus 5")
     data = clip.data + bytes(48_000)
     events = []
     with connect(fast) as session:
@@ -139,14 +129,14 @@ def test_a_voice_turn_that_the_provider_ends(fast: aigw.LocalGateway) -> None:
         assert (user["role"], user["kind"]) == ("user", "audio")
         assert user["audio_ms"] >= clip.duration_ms * 0.9
         kept = session.audio(user["audio_ref"])
-        assert kept is not None and letters(heard(kept)) == "whatis4plus5"
+        assert kept is not None and letters(understood_clip(kept)) == "whatis4plus5"
         assert turn.latency.total_ms is not None
     kinds = [type(event) for event in events]
     assert kinds.index(SpeechStarted) < kinds.index(SpeechStopped) < kinds.index(ResponseStarted)
 
 
 def test_push_to_talk(fast: aigw.LocalGateway) -> None:
-    clip = spoken("what is 6 plus 1")
+    clip = spoken_clip("what is 6 plus 1")
     with connect(fast, turn_detection="manual") as session:
         session.send_audio(clip.data[:20_000])
         session.send_audio(np.frombuffer(clip.data[20_000:], "<i2"), sample_rate=24_000)
@@ -312,7 +302,7 @@ def test_interrupt_with_nothing_spoken_does_nothing(fast: aigw.LocalGateway) -> 
 def test_barge_in_by_voice_ends_the_running_answer(slow: aigw.LocalGateway) -> None:
     """The user speaks into a long answer: the provider stops it, and answers what was said."""
     speaking = threading.Event()
-    question = spoken("what is 4 plus 5").data + bytes(48_000)
+    question = spoken_clip("what is 4 plus 5").data + bytes(48_000)
     with connect(slow) as session:
         session.core.add_sink(lambda event: speaking.set() if isinstance(event, AudioDelta) else None)
         ended: list[aigw.Turn] = []
