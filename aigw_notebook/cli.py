@@ -77,6 +77,13 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-authentication", action="store_true", help="let anybody in who can reach the port")
     parser.add_argument("--account", default="local", help="account in the URL (default: %(default)s)")
     parser.add_argument("--gateway", default="notebook", help="gateway in the URL (default: %(default)s)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="[ROUTE=]SWITCHES",
+        help="make something go wrong, as in `drop_in=2`, on all routes or one; the switches are in docs/faults.md",
+    )
     behind = parser.add_mutually_exclusive_group()
     behind.add_argument("--live", action="store_true", help="relay every route to the provider itself; costs money")
     behind.add_argument(
@@ -93,6 +100,7 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _serve(chosen: argparse.Namespace) -> int:
     from .gateway import LocalGateway
+    from .gateway.faults import faults_by_route
 
     gateway = LocalGateway(
         host=chosen.host,
@@ -102,6 +110,7 @@ def _serve(chosen: argparse.Namespace) -> int:
         gateway=chosen.gateway,
         authentication=not chosen.no_authentication,
         upstreams=_upstreams(chosen),
+        faults=faults_by_route(chosen.fault),
     )
     with _stop_signals() as stop, gateway:
         _announce(gateway, chosen)
@@ -119,7 +128,9 @@ def _announce(gateway: LocalGateway, chosen: argparse.Namespace) -> None:
     elif chosen.token is None:
         _say(f"token: {gateway.token}")
     for route in gateway.describe()["routes"]:
-        _say(f"{route['route']}: {route['behind']}, {route['to']}")
+        _say(f"{route['route'] or '/'}: {route['behind']}, {route['to']}")
+    for fault in chosen.fault:
+        _say(f"made to go wrong: {fault}")
     _say("stop with Ctrl+C")
 
 
@@ -177,6 +188,34 @@ def _stop_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+# replay
+
+
+def _replay_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.aigw", help="the recording, as `session.save` has written it")
+    parser.add_argument("--speed", type=float, default=1.0, help="how many times faster than it was; 0: at once")
+    parser.add_argument("--match", default="loose", help="loose, strict or ignore: how exactly clients must follow it")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
+    parser.add_argument("--token", help="gateway token clients must show (default: a new random one)")
+
+
+def _replay(chosen: argparse.Namespace) -> int:
+    from .gateway.replay import replay
+
+    gateway = replay(chosen.file, speed=chosen.speed, match=chosen.match, port=chosen.port, token=chosen.token)
+    told = 0
+    with _stop_signals() as stop, gateway:
+        print(gateway.url, flush=True)
+        if chosen.token is None:
+            _say(f"token: {gateway.token}")
+        _say(f"plays a session with {gateway.recording.header.provider}; stop with Ctrl+C")
+        while not stop.wait(0.5):
+            for divergence in gateway.divergences[told:]:
+                _say(str(divergence))
+                told += 1
+    return 0
+
+
 # providers
 
 
@@ -203,7 +242,45 @@ def _key_state(variables: Sequence[str]) -> str:
     return f"{found} is set" if found else " or ".join(variables) or "-"
 
 
+# doctor
+
+
+def _doctor_arguments(parser: argparse.ArgumentParser) -> None:
+    """It has none."""
+
+
+def _doctor(chosen: argparse.Namespace) -> int:
+    from .doctor import findings
+
+    rows = list(findings())
+    width = max(len(subject) for subject, _ in rows)
+    for subject, finding in rows:
+        print(f"{subject.ljust(width)}  {finding}")
+    return 0
+
+
+# purge
+
+
+def _purge_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--older-than", type=float, metavar="DAYS", help="delete sessions that began before that")
+    what.add_argument("--session", metavar="ID", help="delete this session")
+    what.add_argument("--all", action="store_true", help="delete every session that is not open")
+
+
+def _purge(chosen: argparse.Namespace) -> int:
+    from .log import log_path, purge
+
+    count = purge(older_than=0 if chosen.all else chosen.older_than, session=chosen.session)
+    print(f"{count} deleted from {log_path()}")
+    return 0
+
+
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("run the embedded gateway until Ctrl+C", _serve_arguments, _serve),
+    "replay": Command("play a recorded session to whoever connects, until Ctrl+C", _replay_arguments, _replay),
     "providers": Command("list the providers and where their keys come from", _providers_arguments, _providers),
+    "purge": Command("delete sessions from the log of this user", _purge_arguments, _purge),
+    "doctor": Command("tell what is installed and set, without any secret", _doctor_arguments, _doctor),
 }

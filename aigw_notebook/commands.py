@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -11,8 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from traitlets import TraitError
+
 from .completion import Vocabulary
 from .display import Table, publish
+from .errors import ConfigurationError
+from .slots import ALL
 
 if TYPE_CHECKING:
     from .magics import AigwMagics
@@ -23,11 +27,15 @@ __all__ = ["COMMANDS", "Command", "unknown_command", "vocabulary"]
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One word of `%aigw`: what it runs, whether a session's name may follow, and what it does in one sentence."""
+    """One word of `%aigw`: what it runs, what may follow it, and what it does in one sentence."""
 
     run: Callable[..., Any]
-    takes_session: bool
+    takes: str
     help: str
+
+    def __call__(self, magics: AigwMagics, words: Sequence[str]) -> Any:
+        """Run it with the words that followed; one that takes nothing passes over them."""
+        return self.run(magics, *words[: None if self.takes.endswith("…]") else bool(self.takes)])
 
 
 def unknown_command(word: str) -> str:
@@ -42,7 +50,7 @@ def unknown_command(word: str) -> str:
 
 
 def _help(magics: AigwMagics) -> None:
-    lines = [(f"%aigw {name}{' [session]' * known.takes_session}", known.help) for name, known in COMMANDS.items()]
+    lines = [(f"%aigw {name} {known.takes}".rstrip(), known.help) for name, known in COMMANDS.items()]
     lines.insert(0, ("%%aigw [provider[:model]] [options]", "Ask a question: the cell is the question."))
     markdown = "| Write | What you get |\n|---|---|\n" + "\n".join(f"| `{use}` | {does} |" for use, does in lines)
     width = max(len(use) for use, _ in lines)
@@ -76,16 +84,32 @@ def _sessions(magics: AigwMagics) -> Table | None:
 
 
 def _records(magics: AigwMagics, name: str | None = None) -> Any:
-    records = magics.slots.use(name).session.records
+    records = magics.slots.records(name)
+    return _frame(records, ["provider", "turn", "role", "kind", "status", "text", "audio_ms", "total_ms"])
+
+
+def _logs(magics: AigwMagics) -> Any:
+    from .log_rows import gateway_logs
+
+    rows = gateway_logs()
+    if not rows:
+        print("The gateway has no log row yet: one is written when its session is over.")
+        return None
+    columns = ["created_at", "session", "provider", "model", "status_code", "duration", "tokens_in", "tokens_out"]
+    return _frame(rows, columns)
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> Any:
+    """The rows as a DataFrame, or where pandas is not, these columns of them as a table."""
     try:
         import pandas
     except ImportError:
-        return Table(records, ["turn", "role", "kind", "status", "text", "audio_ms", "total_ms"])
-    return pandas.DataFrame(records)
+        return Table(rows, columns)
+    return pandas.DataFrame(rows)
 
 
 def _transcript(magics: AigwMagics, name: str | None = None) -> None:
-    said = [row for row in magics.slots.use(name).session.records if row["kind"] in ("text", "audio") and row["text"]]
+    said = [row for row in magics.slots.records(name) if row["kind"] in ("text", "audio") and row["text"]]
     plain = "\n\n".join(f"{row['role']}: {row['text']}" for row in said) or "(nothing has been said)"
     markdown = "\n\n".join(f"**{row['role']}** {row['text']}" for row in said) or "*(nothing has been said)*"
     publish({"text/markdown": markdown, "text/plain": plain})
@@ -96,15 +120,29 @@ def _providers(magics: AigwMagics) -> Table:
 
     rows = []
     for name in providers.names():
-        known = providers.get(name)
-        able = ("audio_in", "image_in", "audio_out", "tools", "server_turns")
-        can = [word.replace("_", " ") for word in able if getattr(known.capabilities, word)]
-        rows.append({"provider": name, "title": known.title, "model": known.default_model, "can": ", ".join(can)})
+        for written, known in providers.forms(name).items():
+            able = ("text_in", "audio_in", "image_in", "text_out", "audio_out", "image_out", "tools", "server_turns")
+            can = [word.replace("_", " ") for word in able if getattr(known.capabilities, word)]
+            rows.append({"write": written, "title": known.title, "model": known.default_model, "can": ", ".join(can)})
     return Table(rows)
 
 
-def _config(magics: AigwMagics) -> Table:
+def _engines(magics: AigwMagics) -> Table:
+    from .doctor import engines
+
+    return Table(engines())
+
+
+def _config(magics: AigwMagics, *settings: str) -> Table:
     traits = magics.class_own_traits(config=True)
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        if name not in traits:
+            raise ConfigurationError(f"there is no setting {name!r}; there are: {', '.join(sorted(traits))}")
+        try:
+            setattr(magics, name, traits[name].from_string(value))
+        except (TraitError, ValueError) as error:
+            raise ConfigurationError(f"{setting!r} is no value of that setting: {error}") from None
     rows = [
         {"setting": f"AigwMagics.{name}", "value": repr(getattr(magics, name)), "what it is": trait.help}
         for name, trait in sorted(traits.items())
@@ -115,6 +153,18 @@ def _config(magics: AigwMagics) -> Table:
 def _close(magics: AigwMagics, name: str | None = None) -> None:
     closed = magics.slots.close(name)
     print(f"Closed: {', '.join(closed)}." if closed else "No session was open.")
+
+
+def _purge(magics: AigwMagics, what: str | None = None) -> None:
+    from .log import purge
+
+    if what is None:
+        raise ConfigurationError("say what to delete: an age in days (0: all sessions), or the id of a session")
+    try:
+        count = purge(older_than=float(what))
+    except ValueError:
+        count = purge(session=what)
+    print(f"Deleted from the log: {count} session{'' if count == 1 else 's'}.")
 
 
 def _version(magics: AigwMagics) -> None:
@@ -131,17 +181,24 @@ def _version_of(package: str) -> str:
 
 
 COMMANDS: dict[str, Command] = {
-    "help": Command(_help, False, "This list."),
-    "status": Command(_status, False, "The open sessions: where each is connected, its age and its turns."),
-    "sessions": Command(_sessions, False, "Their names."),
-    "records": Command(_records, True, "All that was said, as rows: a DataFrame where pandas is installed."),
-    "transcript": Command(_transcript, True, "The same, to be read."),
-    "providers": Command(_providers, False, "The providers there are and what each can do."),
-    "list": Command(_providers, False, "The same as `providers`."),
-    "config": Command(_config, False, "The settings of the magics; change one with `%config AigwMagics.name = value`."),
-    "close": Command(_close, True, "Close one session, or all; the next question begins anew."),
-    "reset": Command(_close, True, "The same as `close`."),
-    "version": Command(_version, False, "Versions, for a bug report."),
+    "help": Command(_help, "", "This list."),
+    "status": Command(_status, "", "The open sessions: where each is connected, its age and its turns."),
+    "sessions": Command(_sessions, "", "Their names."),
+    "records": Command(
+        _records,
+        "[session]",
+        "What was said, as rows (a DataFrame where pandas is); `all`: in every session so far.",
+    ),
+    "logs": Command(_logs, "", "The gateway's log rows: one for each session that is over."),
+    "transcript": Command(_transcript, "[session]", "The same, to be read."),
+    "providers": Command(_providers, "", "The providers there are and what each can do."),
+    "engines": Command(_engines, "", "What answers, speaks and listens where no provider does: the local engines."),
+    "list": Command(_providers, "", "The same as `providers`."),
+    "config": Command(_config, "[name=value …]", "The settings of the magics, after these changes."),
+    "close": Command(_close, "[session]", "Close one session, or all; the next question begins anew."),
+    "reset": Command(_close, "[session]", "The same as `close`."),
+    "purge": Command(_purge, "days|session", "Delete sessions older than that (0: all), or one, from the log file."),
+    "version": Command(_version, "", "Versions, for a bug report."),
 }
 
 
@@ -151,7 +208,7 @@ COMMANDS: dict[str, Command] = {
 def vocabulary(magics: AigwMagics) -> Vocabulary:
     """The words that tab completion offers in this notebook."""
     from . import providers
-    from .magics import FORMATS, OPTIONS
+    from .options import FORMATS, OPTIONS
 
     def models(name: str) -> tuple[str, ...]:
         return _known(magics, name, lambda provider: provider.models)
@@ -159,12 +216,15 @@ def vocabulary(magics: AigwMagics) -> Vocabulary:
     def voices(name: str) -> tuple[str, ...]:
         return _known(magics, name, lambda provider: provider.capabilities.voices)
 
+    def sessions() -> tuple[str, ...]:
+        return (*magics.slots.names(), ALL)
+
     return Vocabulary(
         commands=tuple(COMMANDS),
         flags=tuple(name for names, _ in OPTIONS for name in names if name.startswith("--")),
         providers=providers.names,
         models=models,
-        sessions=magics.slots.names,
+        sessions=sessions,
         values={
             "--model": models,
             "-m": models,
@@ -181,7 +241,8 @@ def _known(magics: AigwMagics, name: str, read: Callable[[Provider], tuple[str, 
     from . import providers
 
     name = name or magics.first_provider()
-    return read(providers.get(name)) if name in providers.names() else ()
+    forms = providers.forms(name).values() if name in providers.names() else ()
+    return tuple(dict.fromkeys(word for provider in forms for word in read(provider)))
 
 
 def _functions(namespace: dict[str, Any]) -> tuple[str, ...]:

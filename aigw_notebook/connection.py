@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -12,9 +13,11 @@ from .endpoint import Endpoint, Gateway, resolve
 from .errors import ConfigurationError
 from .faces import AsyncSession, Session
 from .gateway.local import LocalGateway
+from .log import SessionLog, mode_of, open_log, shown
 from .portal import portal, ticking
 from .providers import Provider, SessionSettings, TurnDetection, get
-from .session import SessionCore
+from .session import BargeInMode, SessionCore, header_of, ruled
+from .session.needs import need
 from .tools import Tool, as_tool
 
 __all__ = ["Connection", "connect", "embedded_gateway"]
@@ -64,18 +67,47 @@ class Connection:
 
     async def _open(self) -> SessionCore:
         core = self._make_core()
-        await core.open(timeout_s=self._timeout_s)
+        log = core.log if isinstance(core.log, SessionLog) else None
+        if log is not None:
+            log.begin(core.transcript, header_of(core), core.endpoint.secrets)
+            core.on_over = log.close
+        try:
+            await core.open(timeout_s=self._timeout_s)
+        except BaseException:
+            if log is not None:
+                log.close()
+            raise
         here = portal()
         here.at_close(core.close)
-        core.on_over = lambda: here.forget(core.close)
+        core.on_over = lambda: _over(log, lambda: here.forget(core.close))
         return core
 
     def _say(self, core: SessionCore) -> None:
         if not self._quiet:
             print(core.where)
+            _say_log(core)
 
     def __repr__(self) -> str:
         return "<Connection, not open: use `with`, `async with`, `await` or .open()>"
+
+
+def _over(log: SessionLog | None, forget: Callable[[], None]) -> None:
+    if log is not None:
+        log.close()
+    forget()
+
+
+_told: set[object] = set()
+
+
+def _say_log(core: SessionCore) -> None:
+    """Say once where a session's log lies, and how to be rid of it."""
+    if isinstance(core.log, SessionLog) and core.log.writer.failed is None and core.log.writer.path not in _told:
+        _told.add(core.log.writer.path)
+        print(
+            f"Log: all that is said goes to {shown(core.log.writer.path)}, without keys; "
+            f'log="off" keeps nothing, aigw.purge(older_than=30) deletes.'
+        )
 
 
 def connect(
@@ -93,6 +125,8 @@ def connect(
     tool_choice: str | Mapping[str, Any] | None = None,
     modalities: Sequence[str] | str | None = None,
     turn_detection: TurnDetectionLike = None,
+    barge_in: BargeInMode | None = None,
+    hold_s: float = 1.0,
     transcription: bool | str | Mapping[str, Any] | None = None,
     temperature: float | None = None,
     speed: float | None = None,
@@ -102,6 +136,7 @@ def connect(
     options: Mapping[str, Any] | None = None,
     tool_timeout_s: float = 30.0,
     timeout_s: float = 10.0,
+    log: str | None = None,
     quiet: bool = False,
 ) -> Connection:
     """A session with a provider, to be opened by `with`, `async with`, `await` or `.open()`.
@@ -118,20 +153,28 @@ def connect(
     "semantic", "manual", True or False. What a setting means is told in `SessionSettings`; what only one provider has
     goes in `options`, as it is.
 
+    `barge_in` says who may break off an answer by speaking: "server" (the usual: the provider decides), "hold" (what
+    is played pauses up to `hold_s` seconds, and goes on when no words come, as after a cough) or "off".
+
+    `log` says what is kept of the session: "on" (all its messages, without keys, in the user's log file), "memory"
+    (until the session object is gone) or "off"; None: what `AIGW_NOTEBOOK_LOG` says, else "on".
+
     Nothing is opened or sent yet. What the provider lacks, a missing key, an unknown provider: `ConfigurationError` and
     its kind, at once. Opening raises `Unreachable`, `Unauthorized` or `UpstreamRefused`. The line that says where the
     session is connected is printed when it opens, unless `quiet`.
     """
-    if isinstance(provider, str) and ":" in provider and model is None:
-        provider, _, model = provider.partition(":")
+    if isinstance(provider, str) and ":" in provider:
+        provider, model = _named_model(provider, model)
     known = (provider if isinstance(provider, Provider) else get(provider)).for_model(model)
+    _check_forms(voice, tools, max_output_tokens, options)
     declared = [as_tool(tool) for tool in tools]
+    _check_barge_in(known, barge_in, hold_s)
     settings = SessionSettings(
         model=model or known.default_model,
         voice=voice,
         instructions=instructions,
         modalities=(modalities,) if isinstance(modalities, str) else tuple(modalities) if modalities else None,
-        turn_detection=_turn_detection(turn_detection),
+        turn_detection=ruled(_turn_detection(turn_detection), barge_in, known.capabilities),
         transcription=(True if known.capabilities.transcription else None) if transcription is None else transcription,
         tools=tuple(tool.declaration for tool in declared),
         tool_choice=tool_choice,
@@ -142,10 +185,21 @@ def connect(
         output_format=output_format,
         options=dict(options or {}),
     )
+    mode = mode_of(log)
     known.codec(settings, ids=lambda prefix: prefix)  # what the provider lacks is refused here, before anything opens
     endpoint = _endpoint(known, settings, gateway=gateway, token=token, api_key=api_key, auth=auth, direct=direct)
     return Connection(
-        lambda: SessionCore(known, settings, endpoint(), tools=declared, tool_timeout_s=tool_timeout_s),
+        lambda: SessionCore(
+            known,
+            settings,
+            endpoint(),
+            tools=declared,
+            tool_timeout_s=tool_timeout_s,
+            barge_in=barge_in,
+            hold_s=hold_s,
+            log=open_log(mode),
+            ids_seed=gateway.ids_seed if isinstance(gateway, LocalGateway) else None,
+        ),
         timeout_s=timeout_s,
         quiet=quiet,
     )
@@ -189,6 +243,47 @@ def _as_gateway(local: LocalGateway, provider: Provider) -> Gateway:
     if local.emulates(provider.route):
         return Gateway.embedded(local.url, token=local.token)
     return Gateway.from_url(local.url, token=local.token)
+
+
+def _named_model(address: str, model: str | None) -> tuple[str, str]:
+    """Provider and model of `name:model`; the argument `model` may say the same, and nothing else."""
+    name, _, named = address.partition(":")
+    if model is not None and model != named:
+        raise ConfigurationError(f"the model was given twice, in {address!r} and as model={model!r}: leave one out")
+    return name, named
+
+
+def _check_forms(voice: object, tools: object, max_output_tokens: int | None, options: object) -> None:
+    """Refuse what no provider could take, before it becomes part of an address or a message."""
+    if voice is not None and not isinstance(voice, str | Mapping):
+        raise ConfigurationError(f"voice={voice!r} is no name: give the voice's name or id as text")
+    if not isinstance(tools, Sequence) or isinstance(tools, str):
+        raise ConfigurationError("tools is not a list: give the functions in one, as in tools=[look_up]")
+    if max_output_tokens is not None and max_output_tokens < 1:
+        raise ConfigurationError(f"max_output_tokens is {max_output_tokens}: give 1 or more, or leave it out")
+    if options is not None and not isinstance(options, Mapping):
+        raise ConfigurationError("options is not a mapping: give a dict of the provider's own names and values")
+    try:
+        json.dumps(options, allow_nan=False, default=_as_dict)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"options is not JSON ({error}): use plain dicts, lists, text, numbers") from None
+
+
+def _as_dict(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"it holds a value of type {type(value).__name__}")
+
+
+def _check_barge_in(provider: Provider, mode: BargeInMode | None, hold_s: float) -> None:
+    if mode not in (None, "server", "hold", "off"):
+        raise ConfigurationError(f'barge_in={mode!r} is not understood; give "server", "hold" or "off"')
+    if not 0 < hold_s <= 10:
+        raise ConfigurationError(f"hold_s is {hold_s:g}: give the seconds a pause may last, above 0 and at most 10")
+    if mode == "hold":
+        need(provider, "answers_on_request", "turns that it marks and leaves unanswered, which holding needs")
+    if mode == "off" and provider.capabilities.server_turns:
+        need(provider, "keeps_speaking", "answers that go on when the user speaks")
 
 
 def _turn_detection(value: TurnDetectionLike) -> TurnDetection | None:

@@ -9,7 +9,7 @@
     * `GatewayError`: the gateway or the provider refused, or the session is over
         * `Unreachable`: no connection could be made
         * `Unauthorized`: the gateway token or the provider key was refused
-        * `UpstreamRefused`: the upgrade, or the session right after it, was refused
+        * `UpstreamRefused`: the upgrade, the session right after it, or a change of it was refused
         * `SessionEnded`: an open session ended before the caller closed it
     * `ProtocolError`: somebody broke the protocol
         * `LocalProtocolError`: this side did; the call is at fault
@@ -19,7 +19,8 @@
     * `ToolError`: a tool cannot be declared or called
 
 What a peer says *inside* an open session is an event (`events.SessionError`), never an exception; only the end of the
-session raises. Each message is one sentence or two and names the next step. No message holds a secret.
+session raises, and the refusal of a change that `update` asked for. Each message is one sentence or two and names the
+next step. No message holds a secret.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Unauthorized(GatewayError):
 
 
 class UpstreamRefused(GatewayError):
-    """The upgrade, or the session right after it, was refused."""
+    """The upgrade, the session right after it, or a change of it was refused."""
 
 
 class SessionEnded(GatewayError):

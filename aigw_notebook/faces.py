@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import TYPE_CHECKING
 
-from .events import AnyEvent, SessionClosed, Usage
+from .events import AnyEvent, SessionClosed
+from .log import LogState, state_of
 from .portal import awaitable, blocking, portal, ticking
 from .providers.base import SessionSettings
-from .records import Row
-from .session import SessionCore
+from .recording import Recording
+from .session import Playback, SessionCore
+from .told import Told
 from .transcript import Transcript
-from .turn import Turn
-
-if TYPE_CHECKING:
-    from .audio.clip import Clip
 
 __all__ = ["AsyncSession", "Session"]
 
 
-class SessionFace:
+class SessionFace(Told):
     """What both forms of a session tell at once, without waiting."""
 
     def __init__(self, core: SessionCore) -> None:
         self.core = core
 
     @property
-    def provider(self) -> str:
-        """The provider's name."""
-        return self.core.provider.name
+    def transcript(self) -> Transcript:
+        """Everything said so far; it grows."""
+        return self.core.transcript
+
+    def recording(self) -> Recording:
+        """The session as a value: what it was, and its lines so far, without a secret."""
+        return self.core.recording()
 
     @property
-    def model(self) -> str | None:
-        """The model, as the provider names it."""
-        return self.core.settings.model
-
-    @property
-    def session_id(self) -> str:
-        """The session's id in the records."""
-        return self.core.session_id
+    def log(self) -> LogState:
+        """What is kept of this session, and where."""
+        return state_of(self.core.log)
 
     @property
     def settings(self) -> SessionSettings:
@@ -55,34 +51,13 @@ class SessionFace:
         """Whether the session is over, by `close` or by the peer."""
         return self.core.closed
 
-    @property
-    def transcript(self) -> Transcript:
-        """Everything said so far; it grows."""
-        return self.core.transcript
+    def add_player(self, player: Playback) -> None:
+        """Let `player` play the answers from now on: it is silenced on a barge-in, and says what was heard."""
+        portal().loop.call_soon_threadsafe(self.core.add_player, player)
 
-    @property
-    def turns(self) -> list[Turn]:
-        """All turns so far, the running one last."""
-        return list(self.core.transcript.turns)
-
-    @property
-    def records(self) -> list[Row]:
-        """All rows so far, as flat dicts in the columns of `records.COLUMNS`: `pd.DataFrame(session.records)`."""
-        return self.core.transcript.records
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens of the whole session so far."""
-        return self.core.transcript.usage
-
-    def audio(self, audio_ref: str) -> Clip | None:
-        """The audio of the row with that `audio_ref`; None when there is none, or it is no longer kept."""
-        from .audio.clip import Clip
-
-        entry = self.core.transcript.entry_of(audio_ref)
-        if entry is None or not entry.audio or entry.format is None:
-            return None
-        return Clip(b"".join(entry.audio), entry.format)
+    def remove_player(self, player: Playback) -> None:
+        """No more answers for `player`; an unknown one is ignored."""
+        portal().loop.call_soon_threadsafe(self.core.remove_player, player)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "open"
@@ -99,6 +74,7 @@ class Session(SessionFace):
     send_audio = blocking(SessionCore.send_audio)
     commit = blocking(SessionCore.commit)
     interrupt = blocking(SessionCore.interrupt)
+    user_speaks = blocking(SessionCore.user_speaks)
     update = blocking(SessionCore.update)
     send = blocking(SessionCore.send)
     close = blocking(SessionCore.close)
@@ -122,6 +98,7 @@ class AsyncSession(SessionFace):
     send_audio = awaitable(SessionCore.send_audio)
     commit = awaitable(SessionCore.commit)
     interrupt = awaitable(SessionCore.interrupt)
+    user_speaks = awaitable(SessionCore.user_speaks)
     update = awaitable(SessionCore.update)
     send = awaitable(SessionCore.send)
     close = awaitable(SessionCore.close)

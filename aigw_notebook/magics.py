@@ -15,18 +15,18 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core import magic_arguments
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
-from traitlets import Bool, Float, Unicode
+from traitlets import Bool, Enum, Float, Unicode
 
 from .completion import Vocabulary, make_matcher
-from .errors import AigwError, ConfigurationError
+from .errors import AigwError, ConfigurationError, GatewayError
 from .interpolation import interpolate
-from .slots import Slot, Slots
+from .options import OPTIONS, check_question, read_files, usual_session
+from .slots import Player, Slot, Slots
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -42,8 +42,6 @@ TICK_S = 0.05
 SETTLE_S = 1.0
 """How long an interrupted cell waits for the last record of its turn."""
 
-FORMATS = ("markdown", "text", "json", "records", "audio")
-
 
 @dataclass(slots=True)
 class Asking:
@@ -53,37 +51,11 @@ class Asking:
     question: dict[str, Any]
     name: str
     wanted: dict[str, Any]
+    reason: str = ""
     turns_before: int = 0
     session: Session | None = None
     view: CellView | None = None
     future: Future[Turn] | None = None
-
-
-OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("provider",), {"nargs": "?", "help": "provider, or provider:model; none: the default provider"}),
-    (("-m", "--model"), {"help": "the model, as the provider names it"}),
-    (("--voice",), {"help": "the voice that speaks the answer"}),
-    (("--instructions",), {"help": "what the model should be and do, for the whole session"}),
-    (("--tools",), {"help": "names of functions the model may call, with commas between: --tools weather,clock"}),
-    (("--into",), {"metavar": "NAME", "help": "also bind the turn to this variable"}),
-    (("--session",), {"metavar": "NAME", "help": "the session to go on with; by default each provider has one"}),
-    (("--new",), {"action": "store_true", "help": "begin a new conversation"}),
-    (("--no-audio",), {"action": "store_true", "help": "have the answer written, not spoken"}),
-    (("--audio",), {"metavar": "FILE.wav", "help": "ask with this recording"}),
-    (("--image",), {"metavar": "FILE.png", "help": "show the model this picture"}),
-    (("--raw",), {"action": "store_true", "help": "leave {{...}} in the prompt as it is"}),
-    (("--timeout",), {"type": float, "metavar": "SECONDS", "help": "longest silence before the turn is given up"}),
-    (
-        ("-f", "--format"),
-        {
-            "choices": FORMATS,
-            "default": "markdown",
-            "metavar": "FORMAT",
-            "help": f"how the finished turn is shown: {', '.join(FORMATS)}",
-        },
-    ),
-)
-"""What may stand on a `%%aigw` line, as arguments of `argparse`."""
 
 
 def _with_options(function: Any) -> Any:
@@ -111,11 +83,24 @@ class AigwMagics(Magics):
     open_timeout_s = Float(10.0, help="How long opening a session may take, in seconds.").tag(config=True)
     show_audio = Bool(True, help="Show a player for spoken answers.").tag(config=True)
     live_audio = Bool(True, help="Play spoken answers while they arrive.").tag(config=True)
+    log = Enum(
+        ("on", "memory", "off"),
+        None,
+        allow_none=True,
+        help="What is kept of a session: `on` in the log file, `memory`, `off`; None: as AIGW_NOTEBOOK_LOG says.",
+    ).tag(config=True)
+    errors = Enum(
+        ("print", "raise"),
+        "print",
+        help="What an error does: `print` one line, or `raise`, so that a notebook run unattended stops there.",
+    ).tag(config=True)
 
     def __init__(self, shell: Any) -> None:
         super().__init__(shell=shell)
         self.slots = Slots()
         self._marked: list[Turn] = []
+        self._hinted = False
+        self.player = Player()
 
     # ------------------------------------------------------------------------------------------------- the magics
 
@@ -139,7 +124,7 @@ class AigwMagics(Magics):
         try:
             return await self._ask_and_await(line, cell)
         except (AigwError, UsageError) as error:
-            _report(error)
+            self._report(error)
             return None
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
@@ -181,10 +166,8 @@ class AigwMagics(Magics):
         if not text and not options.audio:
             raise ConfigurationError("the cell has no question; write it below the %%aigw line")
         question = {"text": text or None, "timeout_s": options.timeout or self.timeout_s}
-        for name in ("audio", "image"):
-            if path := getattr(options, name):
-                question[name] = Path(path).expanduser()
-        return Asking(options, question, options.session or options.provider, self._wanted(options))
+        question |= read_files(options)
+        return Asking(options, question, options.session or usual_session(options), self._wanted(options))
 
     def _options(self, line: str) -> Any:
         words = [self._interpolated(word) for word in _split(line)]
@@ -215,12 +198,14 @@ class AigwMagics(Magics):
 
         session = asking.session
         assert session is not None
+        check_question(session.core.provider, **asking.question)
         gate = portal()
         title = f"{session.provider} {session.model or ''}".strip()
         view = make_view(
             loop=gate.loop,
             stop=lambda played_ms: gate.submit(_stop(session, played_ms)),
             title=title,
+            session=session,
             sound=self.live_audio and self._shows_audio(asking),
         )
         asking.turns_before = len(session.turns)
@@ -241,16 +226,32 @@ class AigwMagics(Magics):
             self._close_view(asking, None)
             raise
         self._close_view(asking, turn)
+        if asking.options.record and asking.session is not None:
+            asking.session.save(asking.options.record)
         if error is not None:
             raise error
         assert turn is not None
-        if turn.error and turn.status != "completed":
-            _say(f"aigw: the turn {turn.status}: {turn.error}")
         if asking.options.into:
             self.shell.user_ns[asking.options.into] = turn
+        if turn.error and turn.status != "completed":
+            failed = GatewayError(f"the turn {turn.status}: {turn.error}")
+            failed.turn = turn
+            self._report(failed)
         turn.shown = True
         self._marked.append(turn)
+        self._hint_at_voice(asking, turn)
         return turn
+
+    def _hint_at_voice(self, asking: Asking, turn: Turn) -> None:
+        """Say once how to hear words, when the local answers are spoken in chords for want of a voice."""
+        if self._hinted or turn.audio is None or asking.session is None:
+            return
+        if asking.session.core.endpoint.kind == "embedded":
+            from .gateway.engines.selection import voice_hint
+
+            self._hinted = True
+            if hint := voice_hint():
+                print(hint)
 
     def _interrupted(self, asking: Asking) -> None:
         """Cancel the turn, wait for its last record, and show what there is of it."""
@@ -279,12 +280,11 @@ class AigwMagics(Magics):
     # --------------------------------------------------------------------------------------------------- sessions
 
     def _reuse(self, asking: Asking) -> Session | None:
-        """The open session this cell continues; None when one must be opened, after a line that says why."""
+        """The open session this cell continues; None when one must be opened."""
         reason = self.slots.why_new(asking.name, asking.options.provider, asking.wanted, new=asking.options.new)
         if reason is None:
             return self.slots.use(asking.name).session
-        if reason:
-            print(f"A new conversation begins: {reason}.")
+        asking.reason = reason
         return None
 
     def _connection(self, asking: Asking) -> Connection:
@@ -292,15 +292,18 @@ class AigwMagics(Magics):
 
         settings = self.slots.settings(asking.name, asking.options.provider, asking.wanted, new=asking.options.new)
         asking.wanted = settings
-        return connect(asking.options.provider, timeout_s=self.open_timeout_s, **settings)
+        settings = self.player.instead_of(settings)
+        return connect(asking.options.provider, timeout_s=self.open_timeout_s, log=self.log, **settings)
 
     def _keep(self, asking: Asking, session: Session) -> Session:
         self.slots.put(asking.name, Slot(asking.options.provider, asking.wanted, session))
+        if asking.reason:
+            print(f"A new conversation begins: {asking.reason}.")
         return session
 
     def _wanted(self, options: Any) -> dict[str, Any]:
         """The settings a cell asks for; those it leaves out stay as they are."""
-        found = {name: getattr(options, name) for name in ("model", "voice", "instructions")}
+        found = {name: getattr(options, name) for name in ("model", "voice", "instructions", "replay")}
         found["tools"] = self._tools(options.tools) if options.tools else None
         found["modalities"] = ("text",) if options.no_audio else None
         return {name: value for name, value in found.items() if value is not None}
@@ -321,7 +324,7 @@ class AigwMagics(Magics):
         command = COMMANDS.get(words[0])
         if command is None:
             raise ConfigurationError(unknown_command(words[0]))
-        return command.run(self, *words[1:2] if command.takes_session else ())
+        return command(self, words[1:])
 
     # ------------------------------------------------------------------------------------------------------ errors
 
@@ -329,12 +332,14 @@ class AigwMagics(Magics):
         try:
             return work()
         except (AigwError, UsageError) as error:
-            _report(error)
+            self._report(error)
             return None
 
-
-def _report(error: Exception) -> None:
-    _say(f"aigw: {error}")
+    def _report(self, error: Exception) -> None:
+        """One line of complaint, or the error itself where the settings ask for that."""
+        if self.errors == "raise":
+            raise error.with_traceback(None)  # where this package noticed it is no help to the reader
+        _say(f"aigw: {error}")
 
 
 def _split(line: str) -> list[str]:
@@ -464,6 +469,7 @@ def unload_ipython_extension(shell: Any) -> None:
         return
     shell._aigw_extension = None
     extension.magics.slots.close()
+    extension.magics.player.stop()
     shell.events.unregister("post_run_cell", extension.magics.after_cell)
     shell.input_transformers_post.remove(extension.transformer)
     if extension.matcher is not None:

@@ -57,9 +57,9 @@ class Portal:
             raise LocalProtocolError(
                 "a blocking call was made on the portal's own thread (from an async tool or a sink); use the async face"
             )
-        ended = threading.Event()
-        future = self.submit(_announced(coroutine, ended))
-        try:
+        work = _Work()
+        try:  # Ctrl-C may come at any line from here on
+            future = self.submit(work.of(coroutine))
             while True:
                 try:
                     return future.result(TICK_S)
@@ -67,9 +67,9 @@ class Portal:
                     if future.done():
                         raise
         except BaseException:
-            if not future.done():
-                future.cancel()
-                ended.wait(SETTLE_S)
+            if not work.ended.is_set():
+                self.loop.call_soon_threadsafe(work.cancel, self.loop)
+                work.ended.wait(SETTLE_S)
             raise
 
     def at_close(self, closer: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -110,11 +110,29 @@ class Portal:
             self.loop.close()
 
 
-async def _announced(coroutine: Coroutine[Any, Any, R], ended: threading.Event) -> R:
-    try:
-        return await coroutine
-    finally:
-        ended.set()
+class _Work:
+    """A coroutine on the portal's loop that can be cancelled by who has no future of it; `ended` is set at its end."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self._task: asyncio.Task[Any] | None = None
+
+    async def of(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        """The result of `coroutine`."""
+        self._task = asyncio.current_task()
+        try:
+            return await coroutine
+        finally:
+            self.ended.set()
+
+    def cancel(self, loop: asyncio.AbstractEventLoop, *, turns: int = 2) -> None:
+        """Cancel it (on the loop), in a turn or two where it was handed over and has not begun."""
+        if self._task is not None:
+            self._task.cancel()
+        elif turns:
+            loop.call_soon(lambda: self.cancel(loop, turns=turns - 1))
+        else:
+            self.ended.set()
 
 
 async def ticking(future: Future[R]) -> R:

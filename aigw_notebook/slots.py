@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,16 @@ from .errors import ConfigurationError
 
 if TYPE_CHECKING:
     from .faces import Session
+    from .gateway.local import LocalGateway
+    from .records import Row
 
-__all__ = ["Slot", "Slots"]
+__all__ = ["ALL", "Player", "Slot", "Slots"]
+
+ALL = "all"
+"""In the place of a session's name: every session there was."""
+
+MAX_FINISHED = 64
+"""How many finished sessions are remembered by their rows; beyond it the oldest is let go."""
 
 
 @dataclass(slots=True)
@@ -31,6 +40,9 @@ class Slots:
     def __init__(self) -> None:
         self._slots: dict[str, Slot] = {}
         self._last: str | None = None
+        self._finished: deque[tuple[str, list[Row]]] = deque(maxlen=MAX_FINISHED)
+        self.forgotten = 0
+        """How many finished sessions were let go."""
 
     def __iter__(self) -> Iterator[tuple[str, Slot]]:
         return iter(list(self._slots.items()))
@@ -75,7 +87,7 @@ class Slots:
         self._slots[name] = slot
         self._last = name
         if before is not None:
-            before.session.close()
+            self._finish(name, before)
 
     def close(self, name: str | None = None) -> tuple[str, ...]:
         """Close the session of that name, or all; the names of those closed."""
@@ -83,12 +95,56 @@ class Slots:
             self.use(name)
         names = (name,) if name is not None else self.names()
         for known in names:
-            self._slots.pop(known).session.close()
+            self._finish(known, self._slots.pop(known))
         if self._last not in self._slots:
             self._last = next(reversed(self._slots), None)
         return names
+
+    def records(self, name: str | None = None) -> list[Row]:
+        """The rows of one session, or of "all", the oldest first.
+
+        One is the open session of that name, or else the last that had it; without a name the one used last. Raises
+        `ConfigurationError` when there is none.
+        """
+        if name == ALL and (self._slots or self._finished):
+            rows = [rows for _, rows in self._finished] + [slot.session.records for slot in self._slots.values()]
+            return [row for session in rows for row in session]
+        if name not in self._slots and not (name is None and self._slots):
+            for known, finished in reversed(self._finished):
+                if name in (None, known):
+                    return finished
+        return self.use(name).session.records
+
+    def _finish(self, name: str, slot: Slot) -> None:
+        slot.session.close()
+        self.forgotten += len(self._finished) == MAX_FINISHED
+        self._finished.append((name, slot.session.records))
 
     def _missing(self, name: str | None) -> str:
         if name is not None and self._slots:
             return f"there is no session {name!r}; there are: {', '.join(self._slots)}"
         return "no session is open; ask a question with %%aigw first"
+
+
+class Player:
+    """The gateway that plays the recording of `--replay`; a new recording takes the place of the one before."""
+
+    def __init__(self) -> None:
+        self._gateway: LocalGateway | None = None
+
+    def instead_of(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings that connect to a recording where `settings` name one (`replay`); else the same."""
+        if "replay" not in settings:
+            return settings
+        from .gateway.replay import replay
+
+        gateway = replay(settings["replay"])
+        self.stop()
+        self._gateway = gateway.start()
+        others = {name: value for name, value in settings.items() if name != "replay"}
+        return {**others, "gateway": gateway}
+
+    def stop(self) -> None:
+        """Stop playing; whoever listens is disconnected."""
+        if self._gateway is not None:
+            self._gateway.stop()

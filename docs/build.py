@@ -1,17 +1,23 @@
 """Writes the generated parts of the documents and checks every link in them. `--check` only says what is stale.
 
-A generated part stands between `<!-- generated: name -->` and `<!-- end -->`.
+A generated part stands between `<!-- generated: name -->` and `<!-- end -->`. What it is about may follow the name.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+sys.path.insert(0, str(ROOT / "docs"))
+
+import wire_table  # noqa: E402  (stands beside this script, in no package)
+from provider_tables import CAPABILITIES, facts, key, providers  # noqa: E402
+
+PART = re.compile(r"(<!-- generated: (\w+)(?: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 
@@ -20,24 +26,22 @@ def columns() -> str:
     """The columns of a session's records, as a table."""
     from aigw_notebook.records import COLUMNS
 
+    return _column_table(COLUMNS)
+
+
+def tables() -> str:
+    """The tables beside the records, each with its columns."""
+    from aigw_notebook.tables import SCHEMAS
+
+    others = [schema for name, schema in SCHEMAS.items() if name != "turns"]
+    return (
+        "\n".join(f"\n### `tables.{s.name}`\n\nA row is {s.doc}.\n\n{_column_table(s.columns)}" for s in others) + "\n"
+    )
+
+
+def _column_table(columns: Iterable[Any]) -> str:
     lines = ["| column | type | what it says |", "| --- | --- | --- |"]
-    return "\n".join([*lines, *(f"| `{c.name}` | {c.type} | {c.doc} |" for c in COLUMNS)])
-
-
-def providers() -> str:
-    """The registered providers and what they can do, as a table."""
-    from aigw_notebook import providers as registry
-
-    lines = ["| provider | name | default model | speaks | hears | sees | tools | turns |", "| --- " * 8 + "|"]
-    for name in registry.BUILT_IN:
-        provider = registry.get(name)
-        can = provider.capabilities
-        answers = ["yes" if able else "no" for able in (can.audio_out, can.audio_in, can.image_in, can.tools)]
-        turns = ", ".join(n for n in ("server", "semantic", "manual") if getattr(can, f"{n}_turns")) or "–"
-        model = f"`{provider.default_model}`" if provider.default_model else "-"
-        cells = [provider.title, f"`{name}`", model, *answers, turns]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"| `{c.name}` | {c.type} | {c.doc} |" for c in columns)])
 
 
 def errors() -> str:
@@ -47,7 +51,29 @@ def errors() -> str:
     return "\n".join(line for line in (module.__doc__ or "").splitlines() if line.lstrip().startswith("* "))
 
 
-PARTS: dict[str, Callable[[], str]] = {"columns": columns, "providers": providers, "errors": errors}
+def faq() -> str:
+    """The questions and answers that the local answerer knows, as sections."""
+    from aigw_notebook.gateway.engines.faq import entries
+
+    sections = (
+        f"## {one.title}\n\n{one.answer}" + (f"\n\n```\n{one.code}\n```" if one.code else "") for one in entries()
+    )
+    return "\n" + "\n\n".join(sections) + "\n"
+
+
+PARTS: dict[str, Callable[..., str]] = {
+    "columns": columns,
+    "tables": tables,
+    "errors": errors,
+    "faq": faq,
+    "providers": providers,
+    "facts": facts,
+    "key": key,
+    "settings": wire_table.by_kind,
+    "wire": wire_table.by_provider,
+    **CAPABILITIES,
+}
+"""What makes each part; a part with a subject is made by a function of it."""
 
 
 def documents() -> list[Path]:
@@ -57,7 +83,7 @@ def documents() -> list[Path]:
 
 def current(text: str) -> str:
     """The document with its generated parts as they should be now."""
-    return PART.sub(lambda m: f"{m[1]}{PARTS[m[2]]()}\n{m[3]}", text)
+    return PART.sub(lambda m: f"{m[1]}{PARTS[m[2]](*filter(None, [m[3]]))}\n{m[4]}", text)
 
 
 def anchors(path: Path) -> set[str]:

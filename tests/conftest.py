@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -25,16 +26,29 @@ OWN_PROCESSES = ("kernel", "browser")
 """Marks of tests whose sockets belong to kernels and browsers; they shut those down themselves."""
 
 SETTLE_S = 3.0
+FDS = Path("/proc/self/fd")
 
 PORTAL = re.compile(r"aigw.portal", re.IGNORECASE)
 """The one thread that outlives a test by design: there is one portal in a process."""
 
 
+def pytest_configure() -> None:
+    """No session of a test reaches the log of who runs them, one of a kernel that outlives its test neither."""
+    os.environ["AIGW_NOTEBOOK_LOG"] = "memory"
+
+
 @pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credential and no setting of the person who runs the tests; a test plants its own with `monkeypatch`."""
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No credential and no setting of the person who runs the tests; a test plants its own with `monkeypatch`.
+
+    The placeholder engines answer everywhere, in kernels and other processes too: they are the same on every machine.
+    Sessions are kept in memory; a test of the log file asks for it, and finds it in a folder of its own.
+    """
     for name in [name for name in os.environ if SETTINGS.search(name)]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("AIGW_NOTEBOOK_ENGINES", "placeholder")
+    monkeypatch.setenv("AIGW_NOTEBOOK_LOG", "memory")
+    monkeypatch.setenv("AIGW_NOTEBOOK_HOME", str(tmp_path_factory.getbasetemp() / "home"))
 
 
 # ---------------------------------------------------------------------------------------------------- leftovers
@@ -49,13 +63,28 @@ def our_threads() -> set[str]:
     }
 
 
-def sockets() -> set[str]:
-    """The process's sockets on the network side, by descriptor and port."""
+def connections() -> dict[int, str]:
+    """The process's sockets on the network side by their descriptor, in words."""
     return {
-        f"socket {c.fd} on port {c.laddr.port}"
+        c.fd: f"socket {c.fd} on port {c.laddr.port}"
         for c in psutil.Process().net_connections(kind="tcp")
         if c.laddr and c.status in (psutil.CONN_ESTABLISHED, psutil.CONN_LISTEN)
     }
+
+
+def open_sockets() -> dict[int, str]:
+    """The system's names for the process's sockets by their descriptor, cheaply where the system has `/proc`."""
+    if not FDS.is_dir():
+        return connections()
+    links = {int(fd): _link(fd) for fd in os.listdir(FDS)}  # noqa: PTH208 - this is asked twice a test
+    return {fd: link for fd, link in links.items() if link.startswith("socket:")}
+
+
+def _link(fd: str) -> str:
+    try:
+        return os.readlink(FDS / fd)  # noqa: PTH115
+    except OSError:
+        return ""  # closed meanwhile
 
 
 def portal_tasks() -> set[str]:
@@ -66,8 +95,21 @@ def portal_tasks() -> set[str]:
     return {f"task {task.get_name()} {id(task):x}" for task in asyncio.all_tasks(module._portal.loop)}
 
 
-def leftovers() -> set[str]:
-    return our_threads() | sockets() | portal_tasks()
+class Leftovers:
+    """What there is of ours before a test, and what is more of it afterwards.
+
+    Which sockets are connections is asked only when some are open that were not before: it is slow.
+    """
+
+    def __init__(self) -> None:
+        self._sockets = set(open_sockets().values())
+        self._rest = our_threads() | portal_tasks()
+
+    def more(self) -> set[str]:
+        """What was not there before."""
+        new = {fd for fd, name in open_sockets().items() if name not in self._sockets}
+        left = {words for fd, words in connections().items() if fd in new} if new else set()
+        return left | ((our_threads() | portal_tasks()) - self._rest)
 
 
 def stop_embedded_gateway() -> None:
@@ -83,11 +125,11 @@ def nothing_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
     if any(request.node.get_closest_marker(mark) for mark in OWN_PROCESSES):
         yield
         return
-    before = leftovers()
+    before = Leftovers()
     yield
     stop_embedded_gateway()
     deadline = time.monotonic() + SETTLE_S
-    while (left := leftovers() - before) and time.monotonic() < deadline:
+    while (left := before.more()) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not left, f"left behind: {', '.join(sorted(left))}"
 
@@ -97,10 +139,10 @@ def nothing_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def frames(request: pytest.FixtureRequest) -> Iterator[FrameTap]:
-    """Fails a test in which an emulator or a session sent a frame that the official SDK's types refuse.
+    """Fails a test in which an emulator or a session sent a frame that the provider's own types refuse.
 
-    A test that sends such frames on purpose says so, and why: `@pytest.mark.bad_frames(reason=…)`. The SDK is imported
-    when a frame was seen, so tests without sockets pay nothing.
+    A test that sends such frames on purpose says so, and why: `@pytest.mark.bad_frames(reason=…)`. What judges a
+    provider's frames is imported when one was seen, so tests without frames pay nothing.
     """
     tap = FrameTap()
     with tap.watching():

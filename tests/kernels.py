@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from tempfile import mkdtemp
 from typing import Any, TypeAlias
 
+import ipykernel
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
@@ -50,11 +51,22 @@ class Cell:
 
 
 class Kernel:
-    """A running kernel. With `view` set it is answered as by a page: each widget shown says `ready`."""
+    """A running kernel. With `view` set it is answered as by a page: each widget shown says `ready`.
+
+    What widgets are told goes to a subshell where the kernel has those, as from JupyterLab. With `classic` set it goes
+    into the kernel's one queue, as from a front end that knows no subshells.
+    """
 
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
-        self.manager, self.client, self.view = manager, client, True
+        self.manager, self.client = manager, client
+        self.view, self.classic = True, False
+        self._subshell = _new_subshell(client)
         self._places: dict[str, tuple[Cell, int]] = {}
+
+    def hears(self, *, awaited: bool) -> bool:
+        """Whether a widget is told at once what it is told while a cell runs, or only after that cell."""
+        through_subshell = self._subshell is not None and not self.classic
+        return through_subshell or (awaited and ipykernel.version_info >= (7, 4))
 
     def run(self, *sources: str, on: Callable[[Message], object] = lambda message: None) -> list[Cell]:
         """Send all cells at once, and give what each published once the kernel is idle again.
@@ -66,6 +78,8 @@ class Kernel:
         deadline = time.monotonic() + TIMEOUT_S
         while waiting:
             message = self.client.get_iopub_msg(timeout=max(0.1, deadline - time.monotonic()))
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the kernel is still busy after {TIMEOUT_S:g} s")
             request = message["parent_header"].get("msg_id")
             cells[waiting[0]].messages.append(message)
             self._put(message, cells.get(request))
@@ -101,7 +115,10 @@ class Kernel:
     def say(self, comm_id: str, **content: Any) -> None:
         """Send what a widget's view would send."""
         data = {"method": "custom", "content": content}
-        self.client.shell_channel.send(self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data}))
+        message = self.client.session.msg("comm_msg", {"comm_id": comm_id, "data": data})
+        if self._subshell is not None and not self.classic:
+            message["header"]["subshell_id"] = self._subshell
+        self.client.shell_channel.send(message)
 
 
 @contextmanager
@@ -123,6 +140,16 @@ def running(environment: Mapping[str, str]) -> Iterator[Kernel]:
         manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
         shutil.rmtree(sockets)
+
+
+def _new_subshell(client: BlockingKernelClient) -> str | None:
+    """A new subshell of the kernel, or None where it has none."""
+    info = client.kernel_info(reply=True, timeout=TIMEOUT_S)["content"]
+    if "kernel subshells" not in info.get("supported_features", ()):
+        return None
+    client.control_channel.send(client.session.msg("create_subshell_request", {}))
+    reply: Message = client.get_control_msg(timeout=TIMEOUT_S)
+    return str(reply["content"]["subshell_id"])
 
 
 def _from_a_view(message: Message) -> bool:

@@ -15,7 +15,8 @@ def python_files(folder: Path) -> list[Path]:
 
 
 PACKAGE_FILES = python_files(PACKAGE)
-TREE_FILES = [p for name in ("aigw_notebook", "tests", "bench", "scripts", "docs") for p in python_files(ROOT / name)]
+TREE = ("aigw_notebook", "tests", "bench", "scripts", "docs", "examples")
+TREE_FILES = [p for name in TREE for p in python_files(ROOT / name)]
 
 
 def relative(path: Path) -> str:

@@ -92,6 +92,14 @@ def test_other_machines_are_warned_about() -> None:
     assert "authentication is off" in err
 
 
+def test_faults_are_said_and_made() -> None:
+    with serving("--token", "t", "--fault", "refuse=2045", "--fault", "openai=refuse=2003") as (process, url):
+        assert asyncio.run(knock(f"{url}/openai?model=m", "t")) == 429
+        assert asyncio.run(knock(f"{url}/openai?model=m&aigw_fault=refuse=2021", "t")) == 402
+        _, _, err = stop(process, signal.SIGTERM)
+    assert "made to go wrong: refuse=2045\nmade to go wrong: openai=refuse=2003\n" in err
+
+
 def test_live_and_upstreams_are_said() -> None:
     with serving("--upstream", "own=wss://u:s3cret@h.example/p?key=s3cret") as (process, _):
         _, _, err = stop(process, signal.SIGTERM)
@@ -125,6 +133,8 @@ def test_another_gateway_gets_the_token_of_the_named_variable() -> None:
         (["serve", "--upstream", "ws://a", "--upstream", "ws://b"], "either one --upstream URL"),
         (["serve", "--upstream", "ws://a", "--upstream-token-env", "NOT_SET"], "NOT_SET is empty"),
         (["serve", "--upstream-token-env", "NOT_SET"], "goes with --upstream URL"),
+        (["serve", "--fault", "dropin=2"], "unknown fault '2'"),
+        (["serve", "--fault", "drop_in=none"], "drop_in takes a number of frames"),
         (["serve", "--live", "--upstream", "ws://a"], "not allowed with"),
     ],
 )

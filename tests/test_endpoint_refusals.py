@@ -123,6 +123,7 @@ def test_a_refusal_that_repeats_the_secrets() -> None:
         (1007, "API key not valid. Please pass a valid API key.", Unauthorized, "the key"),
         (1007, "Request contains an invalid argument.", UpstreamRefused, "settings"),
         (1008, "models/x is not found for this version", UpstreamRefused, "choose another"),
+        (1008, "models/x is not found for API version v1beta", UpstreamRefused, "choose another"),
         (1011, "You exceeded your current quota, please check", UpstreamRefused, "limit of the account"),
         (1011, "", UpstreamRefused, "try again"),
         (1009, "", UpstreamRefused, "too big"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
+import os
 import pkgutil
 import re
 from collections.abc import Iterator
@@ -159,18 +161,22 @@ def test_no_function_is_longer_than_its_limit() -> None:
     assert not wrong, complaints(wrong)
 
 
-def text_files() -> list[Path]:
-    """Every text file of the project: code, scripts, documents, notebooks."""
+CACHES = (".venv", ".mypy", ".ruff", ".pytest", ".hypo")
+"""How the folders of tools begin."""
+
+
+@functools.cache
+def texts() -> list[tuple[Path, str]]:
+    """Every text file of the project, read: code, scripts, documents, notebooks."""
     kinds = {".py", ".js", ".css", ".md", ".ipynb", ".toml", ".txt", ".jsonl", ".yml", ""}
     built = {".git", "build", "dist", "node_modules", "__pycache__", ".ipynb_checkpoints"}
-    return [
-        path
-        for path in sorted(ROOT.rglob("*"))
-        if path.is_file()
-        and path.suffix in kinds
-        and not any(p in built or p.startswith((".venv", ".mypy", ".ruff", ".pytest", ".hypo")) for p in path.parts)
-        and path.name not in {".env", ".coverage"}
-    ]
+    found: list[tuple[Path, str]] = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = sorted(name for name in folders if name not in built and not name.startswith(CACHES))
+        paths = [Path(folder, name) for name in sorted(names) if name not in {".env", ".coverage"}]
+        readable = [path for path in paths if path.suffix in kinds and path.is_file()]
+        found += [(path, path.read_text(encoding="utf-8", errors="replace")) for path in readable]
+    return found
 
 
 # Written in halves, so that this file does not hold what it looks for.
@@ -183,8 +189,9 @@ MACHINE_PATH = re.compile(r"(?<![\w.:/@~-])/(?:wo" r"rk|ro" r"ot|ho" r"me|Us" r"
 def test_no_file_holds(pattern: re.Pattern[str]) -> None:
     wrong = [
         f"{relative(path)}:{number}: {line.strip()[:100]}"
-        for path in text_files()
-        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
+        for path, text in texts()
+        if pattern.search(text)
+        for number, line in enumerate(text.splitlines(), 1)
         if pattern.search(line)
     ]
     assert not wrong, complaints(wrong)

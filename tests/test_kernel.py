@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from tests.kernels import VIEW, Cell, Kernel, Message, running
 pytestmark = pytest.mark.kernel
 
 LONG = "Count from 1 to 90"
+SHORT = "Count from 1 to 12"
+
+FRONT_ENDS = pytest.mark.parametrize("classic", [False, True], ids=["subshells", "classic"])
 
 
 def kernel_at(pace: Pace, folder: Path) -> Iterator[Kernel]:
@@ -47,7 +51,7 @@ def fresh(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     for name in {"brisk", "slow"} & set(request.fixturenames):
         kernel: Kernel = request.getfixturevalue(name)
-        kernel.view = True
+        kernel.view, kernel.classic = True, False
         kernel.cell("%autoawait True\n%aigw close")
 
 
@@ -129,14 +133,20 @@ def test_a_mistake_leaves_one_line_and_no_widget(brisk: Kernel) -> None:
 # ---------------------------------------------------------------------------------------------------------- live, bytes
 
 
-def test_the_first_words_are_on_the_screen_long_before_the_last(slow: Kernel) -> None:
-    cell = slow.cell("%%aigw openai --no-audio\nCount from 1 to 20")
+@FRONT_ENDS
+def test_the_first_words_are_on_the_screen_long_before_the_last(slow: Kernel, classic: bool) -> None:
+    """In the widget; where it cannot say that it listens while the cell runs, as updates of its place from then on."""
+    slow.classic = classic
+    cell = slow.cell("%%aigw openai --no-audio\nCount from 1 to 40")
     texts = [message for message in cell.custom("text") if "elapsed_ms" not in message]
     assert [message["seq"] for message in texts] == list(range(len(texts)))
     assert texts[0]["parts"] == ["One,"]
     assert len(texts) > 10
     assert "".join(part for message in texts for part in message["parts"]).startswith("One, two, three")
-    assert cell.kinds.count("update_display_data") == 1
+    updates = [content["data"]["text/markdown"] for content in cell.contents("update_display_data")]
+    assert (len(updates) == 1) == slow.hears(awaited=True)
+    assert all(later.startswith(earlier) for earlier, later in pairwise(updates))
+    assert cell.of("text/markdown") == [updates[-1]]
 
 
 def test_sound_begins_in_mid_turn_and_goes_on_in_one_place(slow: Kernel) -> None:
@@ -166,9 +176,10 @@ def test_the_bytes_of_spoken_turns_are_linear(brisk: Kernel) -> None:
     assert max(sizes.values()) < 2.3, sizes  # once in segments, once as the whole, and the rest
 
 
-@pytest.mark.parametrize(("view", "most"), [(True, 80_000), (False, 160_000)], ids=["page", "nobody"])
-def test_two_thousand_deltas_cost_few_bytes(brisk: Kernel, view: bool, most: int) -> None:
+@pytest.mark.parametrize("view", [True, False], ids=["page", "nobody"])
+def test_two_thousand_deltas_cost_few_bytes(brisk: Kernel, view: bool) -> None:
     brisk.view = view
+    most = 80_000 if view and brisk.hears(awaited=True) else 160_000
     brisk.cell("say = 'reply \"' + 'voila ' * 1999 + 'voila\"'")
     cell = brisk.cell("%%aigw openai --no-audio --instructions {{say}}\nhello")
     (text,) = cell.of("text/markdown")
@@ -195,15 +206,19 @@ def after(count: int, act: Callable[[], object]) -> Callable[[Message], None]:
     return on
 
 
-BY_HAND = f"turn = get_ipython().run_cell_magic('aigw', 'openai', '{LONG}')"
+def asking(question: str, *, awaited: bool) -> str:
+    """A cell that asks; the turn is `turn`."""
+    if awaited:
+        return f"%%aigw openai --into turn\n{question}"
+    return f"turn = get_ipython().run_cell_magic('aigw', 'openai', {question!r})"
 
 
-@pytest.mark.parametrize("source", [f"%%aigw openai\n{LONG}", BY_HAND], ids=["awaited", "blocking"])
+@pytest.mark.parametrize("awaited", [True, False], ids=["awaited", "blocking"])
 @pytest.mark.parametrize("view", [True, False], ids=["page", "nobody"])
-def test_interrupt_keeps_what_was_said_and_the_session(slow: Kernel, source: str, view: bool) -> None:
+def test_interrupt_keeps_what_was_said_and_the_session(slow: Kernel, awaited: bool, view: bool) -> None:
     slow.view = view
     slow.cell("%%aigw openai\nMy name is Ana. Count from 1 to 2")
-    cell = slow.cell(source, on=after(4, slow.manager.interrupt_kernel))
+    cell = slow.cell(asking(LONG, awaited=awaited), on=after(4, slow.manager.interrupt_kernel))
     text, audio, error = cell.outputs
     assert text["text/markdown"].startswith("One, ")
     assert text["text/markdown"].endswith("\n\n*(cancelled)*")
@@ -215,24 +230,35 @@ def test_interrupt_keeps_what_was_said_and_the_session(slow: Kernel, source: str
     assert slow.cell("%%aigw openai --timeout 20\nWhat is my name?").of("text/markdown") == ["Your name is Ana."]
 
 
-@pytest.mark.parametrize("played_ms", [None, 300])
-def test_stop_ends_the_turn_and_not_the_cell(slow: Kernel, played_ms: Any) -> None:
+def stopped(kernel: Kernel, source: str, played_ms: float | None) -> Cell:
+    """The cell, when Stop is pressed in its widget after a few words."""
     shown: list[str] = []
 
-    def stop(message: Message) -> None:
+    def look(message: Message) -> None:
         data = message["content"].get("data", {})
         if VIEW in data:
             shown.append(data[VIEW]["model_id"])
 
-    press = after(6, lambda: slow.say(shown[0], kind="stop", played_ms=played_ms))
-    cell = slow.cell(f"%%aigw openai\n{LONG}", on=lambda message: (stop(message), press(message)))
+    press = after(6, lambda: kernel.say(shown[0], kind="stop", played_ms=played_ms))
+    return kernel.cell(source, on=lambda message: (look(message), press(message)))
+
+
+@FRONT_ENDS
+@pytest.mark.parametrize("awaited", [True, False], ids=["awaited", "blocking"])
+@pytest.mark.parametrize("played_ms", [None, 300])
+def test_stop_ends_the_turn_and_not_the_cell(slow: Kernel, played_ms: Any, awaited: bool, classic: bool) -> None:
+    """Where Stop is heard only after the cell, the answer is whole; the next one must not be stopped instead."""
+    slow.classic = classic
+    heard = slow.hears(awaited=awaited)
+    cell = stopped(slow, asking(LONG if heard else SHORT, awaited=awaited), played_ms)
     assert "error" not in cell.kinds
     (text,) = cell.of("text/markdown")
-    assert text.startswith("One, ")
-    assert text.endswith("*(interrupted)*")
-    assert len(cell.custom("hush")) == 1
-    heard = slow.value("[row['heard_ms'] for row in _.records if row['role'] == 'assistant']")
-    assert heard == [played_ms]
+    assert text.startswith("One, two, three, ")
+    assert text.endswith("*(interrupted)*" if heard else " twelve.")
+    assert len(cell.custom("hush")) == heard
+    rows = slow.value("[[row['status'], row['heard_ms']] for row in turn.records if row['role'] == 'assistant']")
+    assert rows == [["interrupted", played_ms] if heard else ["completed", None]]
+    assert slow.cell("%%aigw openai\nCount from 1 to 3").of("text/markdown") == ["One, two, three."]
 
 
 def test_an_interrupted_opening_opens_nothing(slow: Kernel) -> None:
@@ -260,7 +286,9 @@ PROVIDERS = {
     "elevenlabs:tts": ("Hello there", "Hello there", True),
     "workers-ai:@cf/deepgram/aura-1": ("Hello there", "Hello there", True),
     "fal:fal-ai/fast-lcm-diffusion": ("a red fox", "(1 picture)", False),
+    "universal:workers-ai/@cf/meta/llama-3.1-8b-instruct": ("What is 2 plus 3?", "2 + 3 is 5.", None),
 }
+"""Provider → question, answer, and what stands beside the words: sound, a picture (False) or nothing (None)."""
 
 
 @pytest.mark.parametrize("provider", PROVIDERS)
@@ -271,5 +299,5 @@ def test_every_provider_answers_in_a_cell(provider: str, tmp_path: Path) -> None
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output.data for output in notebook.cells[1].outputs if output.output_type == "display_data"]
     assert shown[0]["text/markdown"] == text
-    assert ("<audio" in shown[1].get("text/html", "")) if sounds else ("image/png" in shown[1])
-    assert len(shown) == 2
+    beside = [("<audio" in data.get("text/html", ""), "image/png" in data) for data in shown[1:]]
+    assert beside == {True: [(True, False)], False: [(False, True)], None: []}[sounds]

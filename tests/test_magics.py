@@ -16,6 +16,7 @@ from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from aigw_notebook.errors import ConfigurationError, GatewayError
 from aigw_notebook.events import TextDelta
 from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.gateway.emulators.base import Pace
@@ -164,21 +165,56 @@ def test_a_changed_option_opens_a_new_session_and_says_so(run: Run, shell: Inter
     run("%%aigw openai --no-audio\nMy name is Ana.")
     first = magics(shell).slots.use().session
     turn, out, _ = run("%%aigw openai --voice cedar\nWhat is my name?")
-    assert out.startswith("A new conversation begins: changed voice.\n")
-    assert turn.where in out
+    assert out.startswith(f"{turn.where}\nA new conversation begins: changed voice.\n")
     assert first.closed
     settings = magics(shell).slots.use().session.settings
     assert (settings.voice, settings.modalities) == ("cedar", ("text",))
     assert run("%%aigw openai\nhello")[0].number == 2
-    assert run("%%aigw openai --new\nhello")[1].startswith("A new conversation begins: you asked for it.\n")
+    assert "\nA new conversation begins: you asked for it.\n" in run("%%aigw openai --new\nhello")[1]
 
 
 def test_a_session_that_has_ended_is_replaced(run: Run, shell: InteractiveShell) -> None:
     run("%%aigw openai --no-audio\nhello")
     magics(shell).slots.use().session.close()
     turn, out, _ = run("%%aigw openai\nhello")
-    assert out.startswith("A new conversation begins: the session before has ended.\n")
+    assert "\nA new conversation begins: the session before has ended.\n" in out
     assert turn.status == "completed"
+
+
+def test_what_speaks_another_protocol_has_a_session_of_its_own(run: Run, shell: InteractiveShell) -> None:
+    run("%%aigw elevenlabs\nMy name is Ana.")
+    spoken, out, _ = run("%%aigw elevenlabs:tts\nWhat is my name?")
+    assert (spoken.text, "A new conversation" in out) == ("What is my name?", False)
+    assert "Ana" in run("%%aigw elevenlabs\nWhat is my name?")[0].text
+    assert magics(shell).slots.names() == ("elevenlabs", "elevenlabs:tts")
+
+
+def test_a_session_that_cannot_be_opened_replaces_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("%%aigw openai --no-audio\nMy name is Ana.")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("AIGW_GATEWAY_URL", "ws://127.0.0.1:9/v1/a/b")
+        assert "A new conversation" not in run("%%aigw openai --new\nhello")[1]
+    assert "Ana" in run("%%aigw openai\nWhat is my name?")[0].text
+
+
+def test_what_finished_sessions_said_stays_within_reach(run: Run, shell: InteractiveShell) -> None:
+    run("%%aigw openai --no-audio\nCount from 1 to 2")
+    run("%%aigw openai --no-audio --new\nCount from 3 to 4")
+    run("%%aigw cartesia\nGood morning")
+    said = list(run("%aigw records all")[0].dropna(subset="text")["text"])
+    assert said == [
+        "Count from 1 to 2",
+        "One, two.",
+        "Count from 3 to 4",
+        "Three, four.",
+        "Good morning",
+        "Good morning",
+    ]
+    run("%aigw close")
+    assert list(run("%aigw records all")[0].dropna(subset="text")["text"]) == said
+    assert list(run("%aigw records")[0]["provider"].unique()) == ["cartesia"]
+    assert "Three, four." in run("%aigw transcript openai")[1]
+    assert magics(shell).slots.forgotten == 0
 
 
 def test_closing_forgets_the_conversation(run: Run, shell: InteractiveShell) -> None:
@@ -207,7 +243,12 @@ def test_closing_forgets_the_conversation(run: Run, shell: InteractiveShell) -> 
         ("%%aigw openai --tools nothing\nhello", "there is no function 'nothing' in this notebook"),
         ("%%aigw openai --voice nobody\nhello", "nobody"),
         ("%%aigw openai --image nothing.png\nhello", "there is no image file 'nothing.png'"),
+        ("%%aigw openai --audio nothing.wav", "cannot read nothing.wav: No such file or directory"),
         ("%aigw records", "no session is open; ask a question with %%aigw first"),
+        ("%aigw records all", "no session is open; ask a question with %%aigw first"),
+        ("%aigw config colour=red", "there is no setting 'colour'; there are: default_provider, errors, "),
+        ("%aigw config errors=never", "'errors=never' is no value of that setting: "),
+        ("%aigw config timeout_s=soon", "'timeout_s=soon' is no value of that setting: "),
         ("%aigw recrods", "unknown command 'recrods'; did you mean 'records'?"),
         ("%aigw openai hello", "to ask a question write %%aigw openai with two percent signs"),
         ("%aigw 'open", "the line of the magic cannot be read: No closing quotation"),
@@ -219,6 +260,31 @@ def test_a_mistake_is_one_line_and_no_value(run: Run, cell: str, complaint: str)
     assert err.startswith("aigw: ")
     assert complaint in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--audio question.wav", "--image dot.png"])
+def test_a_question_the_provider_cannot_take_leaves_nothing_but_the_complaint(
+    run: Run, tmp_path: Path, option: str
+) -> None:
+    run("%%aigw openai\nCount from 1 to 3")[0].audio.save(tmp_path / "question.wav")
+    (tmp_path / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    value, out, err = run(f"%%aigw cartesia {option}\nhello")
+    assert (value, out.count("\n")) == (None, 1)
+    assert err.startswith("aigw: Cartesia has no ")
+
+
+def test_errors_are_raised_where_the_settings_ask_for_it(shell: InteractiveShell, run: Run) -> None:
+    assert "raise" in next(
+        row["value"] for row in run("%aigw config errors=raise")[0].rows if "errors" in row["setting"]
+    )
+    assert isinstance(shell.run_cell("%%aigw openai --audio nothing.wav").error_in_exec, ConfigurationError)
+    assert isinstance(shell.run_cell("%aigw recrods").error_in_exec, ConfigurationError)
+    failed = shell.run_cell("%%aigw cartesia:sonic-unknown --into turn\nhello").error_in_exec
+    assert isinstance(failed, GatewayError)
+    assert failed.turn is shell.user_ns["turn"]
+    assert failed.turn.status == "failed"
+    run("%aigw config errors=print timeout_s=30 show_audio=False")
+    assert (magics(shell).errors, magics(shell).timeout_s, magics(shell).show_audio) == ("print", 30.0, False)
 
 
 def test_a_gateway_that_is_not_there_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,8 +381,10 @@ def test_providers_and_version(run: Run) -> None:
     import aigw_notebook
     from aigw_notebook import providers
 
-    assert [row["provider"] for row in run("%aigw providers")[0].rows] == providers.names()
-    assert [row["provider"] for row in run("%aigw list")[0].rows] == providers.names()
+    written = [name for provider in providers.names() for name in providers.forms(provider)]
+    assert {"openai", "elevenlabs:tts", "workers-ai:@cf/deepgram/flux"} <= set(written)
+    assert [row["write"] for row in run("%aigw providers")[0].rows] == written
+    assert [row["write"] for row in run("%aigw list")[0].rows] == written
     assert f"aigw-notebook {aigw_notebook.__version__}" in run("%aigw version")[1]
 
 
@@ -401,6 +469,8 @@ def test_loading_imports_nothing_heavy() -> None:
         ("%%aigw ", {"openai"}, {"--voice", "records"}),
         ("%%aigw op", {"openai"}, set()),
         ("%%aigw openai:gpt-realtime-m", {"openai:gpt-realtime-mini"}, {"openai:gpt-realtime"}),
+        ("%%aigw elevenlabs:", {"elevenlabs:tts"}, set()),
+        ("%aigw records a", {"all"}, {"records"}),
         ("%%aigw openai ", {"--voice", "--tools"}, {"openai"}),
         ("%%aigw openai --v", {"--voice"}, {"--tools"}),
         ("%%aigw openai --voice ", {"cedar"}, {"--tools"}),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import wave
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import nbformat
 import pytest
@@ -15,12 +17,35 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 DEMO = ROOT / "scripts" / "demo.py"
+EVERY_PROVIDER = ROOT / "notebooks" / "02_every_provider.ipynb"
 
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
+Run: TypeAlias = Callable[[Path], Any]
+
+
 def read(path: Path) -> Any:
     return nbformat.read(path, as_version=4)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Executes a notebook in a kernel, in an empty directory, once; gives it with its outputs."""
+    finished: dict[Path, Any] = {}
+
+    def execute(path: Path) -> Any:
+        from nbclient import NotebookClient
+
+        if path not in finished:
+            notebook = read(path)
+            place = {"metadata": {"path": str(tmp_path_factory.mktemp(path.stem))}}
+            options = {"kernel_name": "python3", "timeout": 100, "store_widget_state": False, "resources": place}
+            NotebookClient(notebook, **options).execute()
+            finished[path] = notebook
+        return finished[path]
+
+    return execute
 
 
 @by_name
@@ -69,16 +94,106 @@ def assert_answers(notebook: Any) -> None:
 
 @pytest.mark.kernel
 @by_name
-def test_a_notebook_runs_without_a_key(path: Path, tmp_path: Path) -> None:
-    from nbclient import NotebookClient
-
-    notebook = read(path)
-    place = {"metadata": {"path": str(tmp_path)}}
-    client = NotebookClient(notebook, kernel_name="python3", timeout=100, store_widget_state=False, resources=place)
-    client.execute()
+def test_a_notebook_runs_without_a_key(path: Path, run: Run) -> None:
+    notebook = run(path)
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert outputs
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
+
+
+def outputs_of(notebook: Any) -> dict[str, list[Any]]:
+    return {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def kinds_of(outputs: list[Any]) -> list[list[str]]:
+    return [sorted(output.data) for output in outputs if "data" in output]
+
+
+def shown(output: Any) -> str:
+    """The words of a table, without the tags."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", output.data["text/html"]))
+
+
+TEXT, PLAYER, PICTURE = ["text/markdown", "text/plain"], ["text/html", "text/plain"], ["image/png", "text/plain"]
+QUESTION = "What is the capital of Portugal?"
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("cell", "answer", "kinds"),
+    [
+        ("openai", "6 × 7 is 42.", [TEXT, PLAYER]),
+        ("google", "One, two, three, four, five.", [TEXT, PLAYER]),
+        ("elevenlabs", "17 × 23 is 391.", [TEXT, PLAYER]),
+        ("memory", "Your name is Ana.", [TEXT, PLAYER]),
+        ("cartesia", QUESTION, [TEXT, PLAYER]),
+        ("elevenlabs-tts", QUESTION, [TEXT, PLAYER]),
+        ("aura", QUESTION, [TEXT, PLAYER]),
+        ("nova", QUESTION.lower(), [TEXT]),
+        ("flux", QUESTION.lower(), [TEXT]),
+        ("deepgram", QUESTION.lower(), [TEXT]),
+        ("asked-aloud", "The capital of Portugal is Lisbon.", [TEXT, PLAYER]),
+        ("fal", "(1 picture)", [TEXT, PICTURE]),
+        ("universal", "9 × 9 is 81.", [TEXT]),
+    ],
+)
+def test_every_provider_does_its_job(run: Run, cell: str, answer: str, kinds: list[list[str]]) -> None:
+    outputs = outputs_of(run(EVERY_PROVIDER))[cell]
+    assert kinds_of(outputs) == kinds
+    assert next(output.data["text/markdown"] for output in outputs if "data" in output).endswith(answer)
+
+
+@pytest.mark.kernel
+def test_every_provider_says_where_it_is_connected_and_all_are_used(run: Run) -> None:
+    from aigw_notebook import providers
+
+    notebook = run(EVERY_PROVIDER)
+    asked = [cell for cell in notebook.cells if cell.source.startswith("%%aigw")]
+    assert {re.split("[ :]", cell.source[7:].splitlines()[0])[0] for cell in asked} == set(providers.names())
+    printed = "".join(o.text for cell in asked for o in cell.outputs if o.get("name") == "stdout")
+    lines = printed.splitlines()
+    assert len(lines) == 11
+    assert all(line.endswith("(local emulator, no key, no cost)") for line in lines)
+    table = shown(outputs_of(notebook)["providers"][0])
+    assert all(name in table for provider in providers.names() for name in providers.forms(provider))
+
+
+@pytest.mark.kernel
+def test_the_sessions_of_all_providers_end_in_one_table(run: Run) -> None:
+    from aigw_notebook import providers
+    from aigw_notebook.records import COLUMNS
+
+    outputs = outputs_of(run(EVERY_PROVIDER))
+    rows = shown(outputs["records"][0])
+    assert all(name in rows for name in providers.names())
+    assert rows.count(QUESTION) == 6
+    compared = shown(outputs["compare"][0])
+    assert "provider model" in compared and "first_token_ms first_audio_ms total_ms" in compared
+    assert re.search(r"elevenlabs NaN \d+\.0 \d+\.0 \d+\.0 cartesia sonic-3.5 \d+\.0 \d+\.0", compared)
+    assert re.search(r"fal fal-ai/fast-lcm-diffusion NaN NaN \d+\.0", compared)
+    assert "elevenlabs:tts: Lisbon is the capital of Portugal.\n" in "".join(o.text for o in outputs["python"])
+    printed, table = outputs["schema"]
+    assert re.fullmatch(rf"\d+ rows of 8 more sessions, {len(COLUMNS)} columns in each\n", printed.text)
+    sessions = dict(re.findall(r"([a-z-]+) (\d)\b", shown(table)))
+    expected = {"openai": "2", "google": "2", "elevenlabs": "4", "cartesia": "2", "workers-ai": "4", "deepgram": "1"}
+    assert sessions == {**expected, "fal": "2", "universal": "2"}
+    assert outputs["close"][0].text.startswith("Closed: openai, google, elevenlabs, cartesia, elevenlabs:tts, ")
+
+
+@pytest.mark.kernel
+def test_a_notebook_that_nobody_watches_can_stop_at_an_error(tmp_path: Path, run: Run) -> None:
+    from nbclient.exceptions import CellExecutionError
+
+    cells = ["%load_ext aigw_notebook", "%%aigw openai --audio missing.wav", "%aigw config errors=raise"]
+    make = nbformat.v4.new_code_cell
+    nbformat.write(nbformat.v4.new_notebook(cells=[make(cell) for cell in cells]), tmp_path / "prints.ipynb")
+    printed = run(tmp_path / "prints.ipynb").cells[1].outputs
+    complaint = "cannot read missing.wav: No such file or directory; pass the path of a WAV file"
+    assert [output.text for output in printed] == [f"aigw: {complaint}\n"]
+    cells = [cells[0], cells[2], cells[1]]
+    nbformat.write(nbformat.v4.new_notebook(cells=[make(cell) for cell in cells]), tmp_path / "raises.ipynb")
+    with pytest.raises(CellExecutionError, match="cannot read missing.wav"):
+        run(tmp_path / "raises.ipynb")
 
 
 @pytest.mark.kernel
