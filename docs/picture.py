@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.test_browser import CHROMIUM_FLAGS, READY, jupyter  # noqa: E402
+from tests.browser_harness import CHROMIUM_FLAGS, READY, jupyter  # noqa: E402
 
 CELLS = [
     "%load_ext aigw_notebook",

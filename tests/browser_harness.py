@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.gateway.emulators.base import Pace
@@ -162,9 +162,14 @@ def opened(
     size: tuple[int, int] = (1200, 1000),
     scale: float = 1.0,
 ) -> Iterator[Page]:
-    """The notebook at `url`, its kernel ready; a screenshot is taken at the end, however that comes."""
-    viewport: ViewportSize = {"width": size[0], "height": size[1]}
-    page = browser.new_page(viewport=viewport, device_scale_factor=scale, permissions=list(permissions))
+    """The notebook at `url`, its kernel ready; a screenshot is taken at the end, however that comes.
+
+    The pages of a browser share a context, so that JupyterLab is loaded once; the first page sets `scale`.
+    """
+    context = browser.contexts[0] if browser.contexts else browser.new_context(device_scale_factor=scale)
+    context.grant_permissions(list(permissions))
+    page = context.new_page()
+    page.set_viewport_size({"width": size[0], "height": size[1]})
     SHOTS.mkdir(parents=True, exist_ok=True)
     try:
         page.goto(url)
@@ -174,6 +179,7 @@ def opened(
     finally:
         page.screenshot(path=SHOTS / f"{shot}.png")
         page.close()
+        context.clear_permissions()
 
 
 def lab_url(lab: str, name: str) -> str:

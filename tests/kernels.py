@@ -89,7 +89,17 @@ class Kernel:
             on(message)
             if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle" and request in cells:
                 waiting.remove(request)
+        self._take_replies(set(cells), deadline)
         return list(cells.values())
+
+    def _take_replies(self, requests: set[str], deadline: float) -> None:
+        """Wait for the reply to each request.
+
+        What reaches ipykernel 7.0 to 7.3 while it sends a reply may never be read, so nothing may be sent before.
+        """
+        while requests:
+            reply = self.client.get_shell_msg(timeout=max(0.1, deadline - time.monotonic()))
+            requests.discard(reply["parent_header"]["msg_id"])
 
     def _put(self, message: Message, cell: Cell | None) -> None:
         """New outputs go to the cell that is the message's parent, updates to wherever their id is."""

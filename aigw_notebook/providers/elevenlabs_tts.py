@@ -246,7 +246,9 @@ class StreamCodec(_SpeechCodec):
 
     def _speak(self, words: str) -> None:
         if self._is_over or (self._answer is not None and self._answer.closed):
-            raise Unsupported(f"{TITLE} speaks one answer on a socket of this kind: connect again, or use 'tts'")
+            raise Unsupported(
+                f"{TITLE} speaks one answer on a socket of this kind: connect again, or use elevenlabs:tts"
+            )
         if self._answer is None:
             self._answer = Utterance(self.ids("ctx_"), self._output_format)
             self._queue({"text": " ", **self._first})

@@ -18,6 +18,8 @@ from .deepgram_wire import refused
 
 __all__ = ["EMULATOR", "SERVICES", "DeepgramEmulator"]
 
+GUESSED_BAD_KEY = "Invalid credentials."
+
 SERVICES: Mapping[str, type[Emulator]] = {
     "deepgram/v1/listen": ListenEmulator,
     "deepgram/v2/listen": FluxEmulator,
@@ -55,7 +57,7 @@ class DeepgramEmulator(Emulator):
         if service is None:
             return refused("there is no such path", status=404, code="NOT_FOUND")
         if is_wrong_key(handshake.key):
-            return refused("Invalid credentials.", status=401, code="INVALID_AUTH")
+            return refused(GUESSED_BAD_KEY, status=401, code="INVALID_AUTH")
         return service.refuse(handshake)
 
     @property

@@ -69,8 +69,9 @@ _HANDLES: OrderedDict[str, Saved] = OrderedDict()
 class GoogleEmulator(Emulator):
     """One emulated session.
 
-    A missing key is accepted unless `require_key`, and any other but those that stand for a wrong one. The connection ends after `session_limit_s` of `clock`, `warning_s`
-    after a `goAway`. `text_frames` answers in text frames instead of the service's binary ones.
+    A missing key is accepted unless `require_key`, and any other but those that stand for a wrong one. The connection
+    ends after `session_limit_s` of `clock`, `warning_s` after a `goAway`. `text_frames` answers in text frames instead
+    of the service's binary ones.
     """
 
     routes: ClassVar[tuple[str, ...]] = ("google", *(f"google{path}" for path in SDK_PATHS))
