@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .errors import ConfigurationError
 from .events import Usage
 from .records import Row
 from .turn import Turn
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .exports.sound import Sides
     from .recording import Recording
     from .tables import Tables
+    from .timeline import Timeline
     from .transcript import Transcript
 
 __all__ = ["Told"]
@@ -73,6 +75,19 @@ class Told:
         from .tables import Source, Tables
 
         return Tables(lambda: [Source(self.transcript, lambda: self.recording().lines)])
+
+    def timeline(self) -> Timeline:
+        """A picture of the session's time so far: who spoke, what was heard, where one waited and who broke in.
+
+        Where no log is kept it goes without the messages.
+        """
+        from .timeline import Timeline
+
+        try:
+            lines = self.recording().lines
+        except ConfigurationError:
+            lines = []
+        return Timeline(self.transcript, lines)
 
     def export(self, path: str | PathLike[str]) -> Path:
         """Write the conversation as its suffix says (.md, .html, .srt, .vtt, .jsonl, .csv, .parquet)."""

@@ -46,6 +46,7 @@ FLOORS: dict[str, int] = {
     "recording": 2,
     "tables": 2,
     "exports": 2,
+    "timeline": 2,
     "written": 2,
     "transcripts": 5,
     "recording_file": 2,
