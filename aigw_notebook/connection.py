@@ -13,6 +13,7 @@ from .endpoint import Endpoint, Gateway, resolve
 from .errors import ConfigurationError
 from .faces import AsyncSession, Session
 from .gateway.local import LocalGateway
+from .history import NO_HISTORY, History, HistoryLike, history_of
 from .log import SessionLog, mode_of, open_log, shown
 from .portal import portal, ticking
 from .providers import Provider, SessionSettings, TurnDetection, get
@@ -137,6 +138,7 @@ def connect(
     tool_timeout_s: float = 30.0,
     timeout_s: float = 10.0,
     log: str | None = None,
+    history: HistoryLike | None = None,
     quiet: bool = False,
 ) -> Connection:
     """A session with a provider, to be opened by `with`, `async with`, `await` or `.open()`.
@@ -159,6 +161,9 @@ def connect(
     `log` says what is kept of the session: "on" (all its messages, without keys, in the user's log file), "memory"
     (until the session object is gone) or "off"; None: what `AIGW_NOTEBOOK_LOG` says, else "on".
 
+    `history` is what was said before, which the model then knows: (role, words) pairs, turns, a session or its
+    recording. See `fork`, which begins a session where another one was.
+
     Nothing is opened or sent yet. What the provider lacks, a missing key, an unknown provider: `ConfigurationError` and
     its kind, at once. Opening raises `Unreachable`, `Unauthorized` or `UpstreamRefused`. The line that says where the
     session is connected is printed when it opens, unless `quiet`.
@@ -169,6 +174,7 @@ def connect(
     _check_forms(voice, tools, max_output_tokens, options)
     declared = [as_tool(tool) for tool in tools]
     _check_barge_in(known, barge_in, hold_s)
+    past = _history(known, history)
     settings = SessionSettings(
         model=model or known.default_model,
         voice=voice,
@@ -199,6 +205,7 @@ def connect(
             hold_s=hold_s,
             log=open_log(mode),
             ids_seed=gateway.ids_seed if isinstance(gateway, LocalGateway) else None,
+            history=past,
         ),
         timeout_s=timeout_s,
         quiet=quiet,
@@ -273,6 +280,13 @@ def _as_dict(value: object) -> dict[Any, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     raise TypeError(f"it holds a value of type {type(value).__name__}")
+
+
+def _history(provider: Provider, history: HistoryLike | None) -> History:
+    past = NO_HISTORY if history is None else history_of(history)
+    if past.said:
+        need(provider, "seed_history", "way to begin with what was said before")
+    return past
 
 
 def _check_barge_in(provider: Provider, mode: BargeInMode | None, hold_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any
 
 from .events import AnyEvent, SessionClosed
 from .log import LogState, state_of
@@ -14,6 +15,12 @@ from .told import Told
 from .transcript import Transcript
 
 __all__ = ["AsyncSession", "Session"]
+
+
+_TAKEN_OVER = (
+    "model", "voice", "instructions", "modalities", "turn_detection", "transcription", "temperature", "speed",
+    "max_output_tokens", "input_format", "output_format", "options",
+)  # fmt: skip
 
 
 class SessionFace(Told):
@@ -30,6 +37,11 @@ class SessionFace(Told):
     def recording(self) -> Recording:
         """The session as a value: what it was, and its lines so far, without a secret."""
         return self.core.recording()
+
+    def _origin(self) -> dict[str, Any]:
+        """The provider as it is (it may be in no registry), and what it was asked for."""
+        kept = {name: getattr(self.settings, name) for name in _TAKEN_OVER}
+        return {"provider": self.core.provider, **kept}
 
     @property
     def log(self) -> LogState:

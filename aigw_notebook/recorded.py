@@ -49,7 +49,8 @@ class Recorded(Told):
         return self.header.where
 
     def __repr__(self) -> str:
-        return f"<Recorded {self.session_id} {self.provider}, {len(self.turns)} turns: {self.where}>"
+        branch = f" branched off {self.header.parent}" if self.header.parent else ""
+        return f"<Recorded {self.session_id} {self.provider}{branch}, {len(self.turns)} turns: {self.where}>"
 
 
 def load(path: str | Path) -> Recorded:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
 from .events import Usage
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .audio.clip import Clip
+    from .connection import Connection
     from .exports.sound import Sides
+    from .providers.base import Provider
     from .recording import Recording
     from .tables import Tables
     from .timeline import Timeline
@@ -43,6 +45,25 @@ class Told:
         from .recording_file import write
 
         return write(path, self.recording())
+
+    def fork(
+        self, at: Turn | int | None = None, *, provider: str | Provider | None = None, **settings: Any
+    ) -> Connection:
+        """A new session that knows what was said in this one, up to and with the turn `at` (None: all), to be opened.
+
+        It may be with another provider. `settings` are those of `connect`; with the same provider what this session
+        was given is taken over, save for tools and the gateway, which are given again. This session stays as it is.
+        """
+        from .connection import connect
+        from .history import history_of
+
+        past = history_of(self.transcript, at=at)
+        taken = {"provider": provider} if provider is not None else self._origin()
+        return connect(**{**taken, **settings, "history": past})
+
+    def _origin(self) -> dict[str, Any]:
+        """What `connect` is given for another session like this one."""
+        return {"provider": self.provider, "model": self.model}
 
     @property
     def session_id(self) -> str:

@@ -39,6 +39,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "tools": "tools",
         "out_of_band": "asides",
         "editable_history": "history can be edited",
+        "seed_history": "begins with a history",
         "resumption": "can be resumed",
         "word_timings": "times of words",
         "session_limit_s": "longest session",

@@ -42,6 +42,7 @@ FLOORS: dict[str, int] = {
     "records": 2,
     "lines": 2,
     "doctor": 6,
+    "history": 2,
     "transcript": 2,
     "recording": 2,
     "tables": 2,

@@ -102,7 +102,8 @@ class Capabilities:
     `answers` is False for one that says nothing of its own: it writes down what it hears, and a turn's text is the
     user's. `live_settings` are what a running session with `live_update` can change; empty: every setting. One that
     ends turns itself can be told to go on speaking when the user begins (`keeps_speaking`), and to leave it to this
-    side to ask for the answer (`answers_on_request`).
+    side to ask for the answer (`answers_on_request`). With `seed_history` a new session takes what both sides said
+    before.
     """
 
     text_in: bool = True
@@ -134,6 +135,7 @@ class Capabilities:
     resumption: bool = False
     word_timings: bool = False
     editable_history: bool = False
+    seed_history: bool = False
     session_limit_s: int | None = None
 
     def can_change(self, setting: str) -> bool:

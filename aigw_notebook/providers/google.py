@@ -449,6 +449,7 @@ PROVIDER = Provider(
         output_formats=(PCM16_24K,),
         voices=VOICES,
         tools=True,
+        seed_history=True,
         cancel=True,
         server_turns=True,
         manual_turns=True,

@@ -66,6 +66,7 @@ CAPABILITIES = Capabilities(
     max_output_tokens=True,
     live_update=True,
     editable_history=True,
+    seed_history=True,
     session_limit_s=3600,
 )
 

@@ -36,6 +36,7 @@ from ..events import (
     ToolCall,
     ToolCallCancelled,
 )
+from ..history import NO_HISTORY, History
 from ..lines import Log, MemoryLog
 from ..providers.base import Message, Provider, SessionSettings, TurnDetection, counting_ids
 from ..recording import Recording
@@ -52,6 +53,7 @@ from .needs import check_question, check_wait, need
 from .playback import Playback
 from .questions import Question, Questions
 from .reading import read, without_secrets
+from .seeding import seed
 from .sinks import Sink, Sinks
 from .toolrun import ToolRunner
 from .turns import TurnDriver
@@ -84,11 +86,13 @@ class SessionCore:
         clock: Callable[[], float] = time.monotonic,
         log: Log | None = None,
         ids_seed: str | None = None,
+        history: History = NO_HISTORY,
     ) -> None:
         self.provider = provider
         self.settings = settings
         self.endpoint = endpoint
         self.session_id = f"s{secrets.token_hex(6)}"
+        self.history = history
         self.ids_seed = ids_seed or self.session_id[1:]
         self.provider_session_id: str | None = None
         self.closed = False
@@ -195,6 +199,8 @@ class SessionCore:
             if self._codec.ready is None:
                 self._life.be_ready()
             await self._life.until_ready(timeout_s)
+            known = self.provider.capabilities.editable_history
+            await seed(self.history, self.sinks, self._send, confirmed=known, timeout_s=timeout_s)
         except BaseException:
             await self.close()
             raise

@@ -32,6 +32,7 @@ def header_of(core: SessionCore) -> Header:
         answers=core.provider.capabilities.answers,
         started_at=core.transcript.started_at,
         package_version=_version(),
+        parent=core.history.parent,
         ids_seed=core.ids_seed,
     )
 
