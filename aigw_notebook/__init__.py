@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from .gateway.replay import replay as replay
     from .log import purge as purge
     from .log_rows import gateway_logs as gateway_logs
+    from .pages import Page as Page
+    from .pages import page as page
     from .portal import nest as nest
     from .providers.base import SessionSettings as SessionSettings
     from .providers.base import TurnDetection as TurnDetection
@@ -78,6 +80,7 @@ _HOMES = {
     "Microphone": "widgets.microphone",
     "MissingExtra": "errors",
     "MissingKey": "errors",
+    "Page": "pages",
     "ProtocolError": "errors",
     "RemoteProtocolError": "errors",
     "Recorded": "recorded",
@@ -103,6 +106,7 @@ _HOMES = {
     "gateway_logs": "log_rows",
     "load": "recorded",
     "nest": "portal",
+    "page": "pages",
     "purge": "log",
     "replay": "gateway.replay",
     "tool": "tools",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from .lines import Line
 from .recording import Header, Recording
@@ -47,6 +48,9 @@ class Recorded(Told):
     def where(self) -> str:
         """One line that says where the session was connected."""
         return self.header.where
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        return self.transcript._repr_mimebundle_(**options)
 
     def __repr__(self) -> str:
         branch = f" branched off {self.header.parent}" if self.header.parent else ""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .audio.clip import Clip
     from .connection import Connection
     from .exports.sound import Sides
+    from .pages import Page
     from .providers.base import Provider
     from .recording import Recording
     from .tables import Tables
@@ -122,6 +123,12 @@ class Told:
         from .exports.sound import save_audio
 
         return save_audio(self.transcript, self.audio, path, sides=sides)
+
+    def page(self) -> Page:
+        """The session so far as a page: words, sound, a click on a word plays from there; see `aigw.page`."""
+        from .pages import page
+
+        return page(self)
 
     @property
     def usage(self) -> Usage:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from .errors import ConfigurationError
 from .events import Usage
 
 if TYPE_CHECKING:
@@ -145,7 +146,10 @@ class Turn:
 
     def _first_audible_ms(self, first_audio_ms: float | None) -> float | None:
         clip = self.audio if first_audio_ms is not None else None
-        silence_ms = clip.first_audible_ms() if clip is not None else None
+        try:
+            silence_ms = clip.first_audible_ms() if clip is not None else None
+        except ConfigurationError:  # a provider's samples may hold NaN
+            return None
         return None if silence_ms is None or first_audio_ms is None else round(first_audio_ms + silence_ms, 3)
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from .transcript import Transcript
@@ -36,6 +36,11 @@ class Written:
         from .exports import export
 
         return export(cast("Transcript", self), path)
+
+    def _repr_mimebundle_(self, **options: Any) -> dict[str, str]:
+        from .pages import page
+
+        return page(cast("Transcript", self))._repr_mimebundle_(**options)
 
 
 def _text(transcript: Written, suffix: str) -> str:

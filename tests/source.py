@@ -99,5 +99,5 @@ def complaints(found: list[str]) -> str:
 
 def front_end_files() -> list[Path]:
     """The scripts and styles that the package ships."""
-    folder = PACKAGE / "widgets"
-    return sorted(p for p in folder.rglob("*") if p.suffix in (".js", ".css"))
+    folders = (PACKAGE / "widgets", PACKAGE / "pages")
+    return sorted(p for folder in folders for p in folder.rglob("*") if p.suffix in (".js", ".css"))

@@ -48,6 +48,7 @@ FLOORS: dict[str, int] = {
     "tables": 2,
     "exports": 2,
     "timeline": 2,
+    "pages": 2,
     "written": 2,
     "transcripts": 5,
     "recording_file": 2,

@@ -11,7 +11,7 @@ from ..records import Entry
 from ..transcript import Transcript
 from .placing import Placed, placed
 
-__all__ = ["Cue", "cues"]
+__all__ = ["Cue", "TimedWord", "cues", "timed_words"]
 
 MOST_CHARACTERS = 84
 """Of one cue: two lines of a subtitle."""
@@ -35,7 +35,9 @@ class Cue(NamedTuple):
     told: bool
 
 
-class _Word(NamedTuple):
+class TimedWord(NamedTuple):
+    """A word and when it is spoken, in ms from the first sample of its row."""
+
     start_ms: float
     end_ms: float
     text: str
@@ -53,7 +55,7 @@ def _of_row(entry: Entry, sound: Placed | None) -> Iterator[Cue]:
     text = entry.text if entry.heard_text is None else entry.heard_text
     if not text or not text.strip():
         return
-    words = list(_timed(entry)) if sound is not None else []
+    words = list(timed_words(entry)) if sound is not None else []
     if sound is not None and words:
         for start_ms, end_ms, line in _lines(words, sound.play_ms):
             yield Cue(sound.start_ms + start_ms, sound.start_ms + end_ms, entry.role, line, True)
@@ -86,9 +88,9 @@ def _folded(sentence: str) -> list[str]:
     return [line for line in lines if line]
 
 
-def _lines(words: list[_Word], play_ms: float) -> Iterator[tuple[float, float, str]]:
+def _lines(words: list[TimedWord], play_ms: float) -> Iterator[tuple[float, float, str]]:
     """The words in cues, each ended by a sentence's end or a cue's length. What begins after `play_ms` is left out."""
-    line: list[_Word] = []
+    line: list[TimedWord] = []
     for word in words:
         if word.start_ms >= play_ms:
             break
@@ -103,15 +105,15 @@ def _lines(words: list[_Word], play_ms: float) -> Iterator[tuple[float, float, s
         yield _joined(line, play_ms)
 
 
-def _joined(line: list[_Word], play_ms: float) -> tuple[float, float, str]:
+def _joined(line: list[TimedWord], play_ms: float) -> tuple[float, float, str]:
     return line[0].start_ms, max(line[0].start_ms, min(line[-1].end_ms, play_ms)), " ".join(w.text for w in line)
 
 
-def _timed(entry: Entry) -> Iterator[_Word]:
+def timed_words(entry: Entry) -> Iterator[TimedWord]:
     """The words whose times the provider told, in order; characters are put together to words, of several events."""
-    characters: list[_Word] = []
+    characters: list[TimedWord] = []
     for timing in entry.timings:
-        parts = [_Word(*part) for part in zip(timing.start_ms, timing.end_ms, timing.words, strict=True)]
+        parts = [TimedWord(*part) for part in zip(timing.start_ms, timing.end_ms, timing.words, strict=True)]
         if timing.unit == "character":
             characters += parts
         elif timing.unit == "word":
@@ -119,11 +121,11 @@ def _timed(entry: Entry) -> Iterator[_Word]:
     yield from _words(characters)
 
 
-def _words(characters: list[_Word]) -> Iterator[_Word]:
-    word: list[_Word] = []
-    for character in [*characters, _Word(0.0, 0.0, " ")]:
+def _words(characters: list[TimedWord]) -> Iterator[TimedWord]:
+    word: list[TimedWord] = []
+    for character in [*characters, TimedWord(0.0, 0.0, " ")]:
         if not character.text.isspace():
             word.append(character)
         elif word:
-            yield _Word(word[0].start_ms, word[-1].end_ms, "".join(c.text for c in word))
+            yield TimedWord(word[0].start_ms, word[-1].end_ms, "".join(c.text for c in word))
             word = []

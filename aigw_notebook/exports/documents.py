@@ -11,7 +11,7 @@ from ..records import Entry
 from ..transcript import Transcript
 from .subtitles import NAMES
 
-__all__ = ["to_html", "to_markdown"]
+__all__ = ["by_turn", "mark", "rows_markdown", "said", "title_of", "to_html", "to_markdown"]
 
 HEAD = """<!doctype html>
 <html><head><meta charset="utf-8"><title>{title}</title>
@@ -29,35 +29,40 @@ pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
 
 def to_markdown(transcript: Transcript) -> str:
     """The conversation as Markdown (CommonMark), a heading for each turn."""
-    parts = [f"# {_md(_title(transcript))}", f"Began {transcript.started_at.isoformat(timespec='seconds')}."]
-    for heading, entries in _turns(transcript):
-        parts.append(f"## {heading}")
-        parts += [line for entry in entries for line in _MARKDOWN.get(entry.kind, _md_said)(entry)]
+    parts = [f"# {_md(title_of(transcript))}", f"Began {transcript.started_at.isoformat(timespec='seconds')}."]
+    for heading, entries in by_turn(transcript):
+        parts += [f"## {heading}", *rows_markdown(entries)]
     return "\n\n".join(parts) + "\n"
+
+
+def rows_markdown(entries: list[Entry]) -> list[str]:
+    """These rows as paragraphs of Markdown."""
+    return [line for entry in entries for line in _MARKDOWN.get(entry.kind, _md_said)(entry)]
 
 
 def to_html(transcript: Transcript) -> str:
     """The conversation as a page of its own, without any script."""
-    title = escape(_title(transcript))
+    title = escape(title_of(transcript))
     parts = [HEAD.format(title=title), f"<h1>{title}</h1>\n"]
     parts.append(f"<p>Began <time>{transcript.started_at.isoformat(timespec='seconds')}</time></p>\n")
-    for heading, entries in _turns(transcript):
+    for heading, entries in by_turn(transcript):
         body = "".join(line for entry in entries for line in _HTML.get(entry.kind, _html_said)(entry))
         parts.append(f"<section><h2>{heading}</h2>\n{body}</section>\n")
     return "".join(parts) + "</body></html>\n"
 
 
-def _title(transcript: Transcript) -> str:
+def title_of(transcript: Transcript) -> str:
+    """What a session is called: provider, model, id."""
     return " ".join(filter(None, (transcript.provider, transcript.model, transcript.session_id)))
 
 
-def _turns(transcript: Transcript) -> Iterator[tuple[str, list[Entry]]]:
+def by_turn(transcript: Transcript) -> Iterator[tuple[str, list[Entry]]]:
     """The rows by their turn, as they stand."""
     for number, entries in groupby(list(transcript.entries), lambda e: e.turn.number if e.turn is not None else 0):
         yield (f"Turn {number}" if number else "Outside any turn"), list(entries)
 
 
-def _said(entry: Entry) -> tuple[str, str]:
+def said(entry: Entry) -> tuple[str, str]:
     """The words that were heard, and those that were not."""
     text, heard = entry.text or "", entry.heard_text
     if heard is None:
@@ -83,7 +88,7 @@ def _md(text: str) -> str:
 
 
 def _md_said(entry: Entry) -> Iterator[str]:
-    heard, unheard = _said(entry)
+    heard, unheard = said(entry)
     words = _md(heard) + (f" *(not heard: {_md(unheard)})*" if unheard.strip() else "")
     about = _about(entry)
     yield f"**{NAMES[entry.role]}:** {words or '*(no words)*'}" + (f"\n\n*{_md(about)}*" if about else "")
@@ -102,10 +107,10 @@ def _tool_title(entry: Entry, clean: Callable[[str], str]) -> str:
 
 
 def _md_mark(entry: Entry) -> Iterator[str]:
-    yield f"*{_mark(entry, _md)}*"
+    yield f"*{mark(entry, _md)}*"
 
 
-def _mark(entry: Entry, clean: Callable[[str], str]) -> str:
+def mark(entry: Entry, clean: Callable[[str], str]) -> str:
     """One line on what is no speech: an interruption, an error, a picture, the end."""
     detail = " ".join(filter(None, (entry.error_code, entry.text)))
     if entry.kind == "interruption" and entry.heard_ms is not None:
@@ -132,7 +137,7 @@ _MARKDOWN: dict[str, Callable[[Entry], Iterator[str]]] = {
 
 
 def _html_said(entry: Entry) -> Iterator[str]:
-    heard, unheard = _said(entry)
+    heard, unheard = said(entry)
     rest = f'<span class="unheard" title="not heard">{escape(unheard)}</span>' if unheard else ""
     words = escape(heard) + rest or "<em>no words</em>"
     yield f"<p><strong>{NAMES[entry.role]}:</strong> {words}</p>\n"
@@ -146,7 +151,7 @@ def _html_tool(entry: Entry) -> Iterator[str]:
 
 
 def _html_mark(entry: Entry) -> Iterator[str]:
-    yield f'<p class="note">{_mark(entry, escape)}</p>\n'
+    yield f'<p class="note">{mark(entry, escape)}</p>\n'
 
 
 _HTML: dict[str, Callable[[Entry], Iterator[str]]] = {
