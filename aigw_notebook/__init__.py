@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .connection import Connection as Connection
     from .connection import connect as connect
     from .connection import embedded_gateway as embedded_gateway
+    from .cost import Cost as Cost
+    from .cost import Price as Price
+    from .cost import prices as prices
     from .endpoint import Gateway as Gateway
     from .errors import AigwError as AigwError
     from .errors import ConfigurationError as ConfigurationError
@@ -73,6 +76,7 @@ _HOMES = {
     "Clip": "audio.clip",
     "ConfigurationError": "errors",
     "Connection": "connection",
+    "Cost": "cost",
     "Gateway": "endpoint",
     "GatewayError": "errors",
     "LocalGateway": "gateway.local",
@@ -81,6 +85,7 @@ _HOMES = {
     "MissingExtra": "errors",
     "MissingKey": "errors",
     "Page": "pages",
+    "Price": "cost",
     "ProtocolError": "errors",
     "RemoteProtocolError": "errors",
     "Recorded": "recorded",
@@ -107,6 +112,7 @@ _HOMES = {
     "load": "recorded",
     "nest": "portal",
     "page": "pages",
+    "prices": "cost",
     "purge": "log",
     "replay": "gateway.replay",
     "tool": "tools",

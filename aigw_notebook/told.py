@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from .audio.clip import Clip
     from .connection import Connection
+    from .cost import Cost
     from .exports.sound import Sides
     from .pages import Page
     from .providers.base import Provider
@@ -134,6 +135,11 @@ class Told:
     def usage(self) -> Usage:
         """Tokens of the whole session so far."""
         return self.transcript.usage
+
+    @property
+    def cost(self) -> Cost:
+        """What the session costs so far, as far as it is known; see docs/cost.md."""
+        return self.transcript.cost
 
     def audio(self, audio_ref: str) -> Clip | None:
         """The audio of the row with that `audio_ref`; None when there is none, or it is no longer kept."""

@@ -100,7 +100,7 @@ class Transcript(Written):
         """A new running turn, which takes all rows from now on."""
         number, answers = len(self.turns) + 1, self._answers
         turn = Turn(number, provider=self.provider, where=self.where, out_of_band=out_of_band, answers=answers)
-        turn.rows = self._rows_of
+        turn.rows, turn.spent = self._rows_of, self.spent
         turn.asked_ms = t_ms
         self.turns.append(turn)
         self.current = turn

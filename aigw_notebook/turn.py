@@ -11,6 +11,7 @@ from .events import Usage
 
 if TYPE_CHECKING:
     from .audio.clip import Clip
+    from .cost import Cost
     from .events import ImageOutput, WordTimings
     from .records import Entry, Row
 
@@ -72,6 +73,7 @@ class Turn:
         self.entries: list[Entry] = []
         self.asked_ms: float | None = None
         self.ended_ms: float | None = None
+        self.spent: Callable[[list[Entry]], Cost] | None = None
         self.rows: Callable[[Turn], list[Row]] = lambda turn: []
 
     @property
@@ -126,6 +128,13 @@ class Turn:
     def usage(self) -> Usage:
         """Tokens of all responses of this turn; fields the provider did not tell are None."""
         return sum((entry.usage for entry in self.entries if entry.usage), Usage())
+
+    @property
+    def cost(self) -> Cost:
+        """What this turn costs in US dollars, `usd` and its `parts`; None in `usd` where a price is not known."""
+        from .cost import Cost
+
+        return Cost(unknown=1) if self.spent is None else self.spent(list(self.entries))
 
     @property
     def tool_calls(self) -> list[ToolUse]:

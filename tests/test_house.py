@@ -47,6 +47,7 @@ FLOORS: dict[str, int] = {
     "recording": 2,
     "tables": 2,
     "exports": 2,
+    "cost": 2,
     "timeline": 2,
     "pages": 2,
     "written": 2,
