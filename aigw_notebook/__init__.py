@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .log_rows import gateway_logs as gateway_logs
     from .pages import Page as Page
     from .pages import page as page
+    from .plots import plot_latency as plot_latency
     from .portal import nest as nest
     from .providers.base import SessionSettings as SessionSettings
     from .providers.base import TurnDetection as TurnDetection
@@ -112,6 +113,7 @@ _HOMES = {
     "load": "recorded",
     "nest": "portal",
     "page": "pages",
+    "plot_latency": "plots",
     "prices": "cost",
     "purge": "log",
     "replay": "gateway.replay",

@@ -65,6 +65,7 @@ FLOORS: dict[str, int] = {
     "faces": 5,
     "connection": 5,
     "log_rows": 5,
+    "plots": 5,
     "display": 6,
     "widgets": 6,
     "interpolation": 6,
