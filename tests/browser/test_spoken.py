@@ -19,7 +19,7 @@ from tests.browser.tapping import TAP, heard
 from tests.browser_harness import chromium, jupyter, lab_url, opened, run_all, wait_until, write_notebook
 from tests.real_speech import said, word_error_rate
 
-pytestmark = [pytest.mark.browser, pytest.mark.speech, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.quiet, pytest.mark.timeout(240)]
 
 RATE = 48_000
 FRAMES_A_MS = 24
