@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode, urlsafe_b64encode
-from binascii import a2b_base64
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from ..providers.base64text import encode
+from ..recording_file.spans import base64_in, written
 
 __all__ = ["Part", "cut", "digest", "joined"]
 
-SPAN = re.compile(r"[A-Za-z0-9+/_-]{64,}={0,2}")
-"""What may be base64, in the standard or the URL-safe alphabet; shorter spans are not worth a blob."""
-
 
 class Part(NamedTuple):
-    """A blob that stands in a text: at which character, which one, and in which way of writing (a key of `_WAYS`)."""
+    """A blob that stands in a text: at which character, which one, and in which form (see `spans.written`)."""
 
     at: int
     digest: str
-    way: str
+    form: str
 
 
 def digest(data: bytes) -> str:
@@ -39,15 +33,11 @@ def cut(text: str, keep: Callable[[bytes], str]) -> tuple[str, list[Part]]:
     words: list[str] = []
     parts: list[Part] = []
     end = length = 0
-    for match in SPAN.finditer(text):
-        found = _decoded(match[0])
-        if found is None:
-            continue
-        way, data = found
-        words.append(text[end : match.start()])
-        length += match.start() - end
-        end = match.end()
-        parts.append(Part(length, keep(data), way))
+    for found in base64_in(text):
+        words.append(text[end : found.start])
+        length += found.start - end
+        end = found.end
+        parts.append(Part(length, keep(found.data), found.form))
     words.append(text[end:])
     return "".join(words), parts
 
@@ -56,33 +46,7 @@ def joined(body: str, parts: Sequence[Part], blob: Callable[[str], bytes]) -> st
     """The text as it was before `cut`."""
     pieces: list[str] = []
     end = 0
-    for at, name, way in parts:
-        pieces += (body[end:at], _WAYS[way](blob(name)))
+    for at, name, form in parts:
+        pieces += (body[end:at], written(blob(name), form))
         end = at
     return "".join([*pieces, body[end:]])
-
-
-def _urlsafe(data: bytes) -> str:
-    return urlsafe_b64encode(data).decode("ascii")
-
-
-_WAYS: dict[str, Callable[[bytes], str]] = {
-    "s": encode,
-    "u": _urlsafe,
-    "s0": lambda data: b64encode(data).decode("ascii").rstrip("="),
-    "u0": lambda data: _urlsafe(data).rstrip("="),
-}
-"""The ways of writing base64: standard and URL-safe, padded and (0) not."""
-
-_STANDARD = str.maketrans("-_", "+/")
-
-
-def _decoded(span: str) -> tuple[str, bytes] | None:
-    """How the span is written and what it stands for; None when it is not base64, or not written in a known way."""
-    bare = span.rstrip("=")
-    if len(bare) % 4 == 1:
-        return None
-    urlsafe = "-" in bare or "_" in bare
-    data = a2b_base64(bare.translate(_STANDARD) + "=" * (-len(bare) % 4))
-    way = ("u" if urlsafe else "s") + ("0" if len(span) % 4 else "")
-    return (way, data) if _WAYS[way](data) == span else None

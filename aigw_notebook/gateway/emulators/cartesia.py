@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ...providers.base import Ids, Message
-from ..engines.base import Engines
-from .base import Close, Emulator, Handshake, Output, Pace, Refused, is_wrong_key
+from ...providers.base import Message
+from .base import Close, Handshake, Refused, is_wrong_key
 from .cartesia_context import Context
 from .cartesia_request import NEWEST_VERSION, Fault, checked_request, error_fields, parse
-from .schedule import Schedule
-from .stage import JsonObject, Stage, dumps
+from .stage import JsonObject, StagedEmulator, dumps
 
 __all__ = ["EMULATOR", "CartesiaEmulator"]
 
@@ -32,7 +29,7 @@ ADMIN_KEY, KEY, OTHER_KEYS = "sk_car_admin_", "sk_car_", "sk_"
 """An administrator's key is refused here; a key of the provider's has the second form, or none if it is a token."""
 
 
-class CartesiaEmulator(Emulator):
+class CartesiaEmulator(StagedEmulator):
     """One emulated socket.
 
     A missing key is accepted; one that is wrong or plainly another service's is refused. `max_contexts` is the
@@ -46,23 +43,17 @@ class CartesiaEmulator(Emulator):
         self,
         handshake: Handshake,
         *,
-        engines: Engines,
-        ids: Ids,
-        clock: Callable[[], float],
-        pace: Pace,
         max_contexts: int = MAX_CONTEXTS,
         finish_cancelled: bool = False,
+        **means: Any,
     ) -> None:
-        super().__init__(handshake, engines=engines, ids=ids, clock=clock, pace=pace)
-        self._schedule = Schedule(clock)
-        self._stage = Stage(put=self._put, ids=ids, clock=clock, pace=pace, engines=engines, schedule=self._schedule)
+        super().__init__(handshake, **means)
         self._version = _version(handshake)
         self._max_contexts = max_contexts
         self._finish_cancelled = finish_cancelled
         self._live: dict[str, Context] = {}
         self._over: deque[str] = deque(maxlen=REMEMBERED_CONTEXTS)
         self._idle_ms = math.inf
-        self._ended = False
 
     @classmethod
     def refuse(cls, handshake: Handshake) -> Refused | None:
@@ -116,9 +107,6 @@ class CartesiaEmulator(Emulator):
             context.drop()
         self._live.clear()
         self._schedule.stop()
-
-    def _put(self, output: Output) -> None:
-        self._out.append(output)
 
     def _take(self, message: JsonObject, name: str | None) -> None:
         if message.get("cancel") is True:

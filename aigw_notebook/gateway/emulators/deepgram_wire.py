@@ -14,12 +14,11 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from ...audio.convert import Converter
 from ...audio.formats import AudioFormat, Encoding
-from ...providers.base import Ids, Message
-from ..engines.base import Engines
-from .base import Close, Emulator, Handshake, Output, Pace, Refused
+from ...providers.base import Message
+from .base import Close, Handshake, Refused
 from .hearing import UserTurn
-from .schedule import WAIT, Schedule
-from .stage import JsonObject, Stage, Steps, dumps
+from .schedule import WAIT
+from .stage import JsonObject, Stage, StagedEmulator, Steps, dumps
 
 __all__ = [
     "SLICE_MS",
@@ -79,30 +78,15 @@ def timed_words(text: str, start_ms: float, end_ms: float) -> list[JsonObject]:
     return found
 
 
-class DeepgramConnection(Emulator):
+class DeepgramConnection(StagedEmulator):
     """One connection: text frames by their `type`, binary ones as audio, slow work in order."""
 
     handlers: ClassVar[Mapping[str, Callable[[Any, JsonObject], None]]] = {}
 
-    def __init__(
-        self,
-        handshake: Handshake,
-        *,
-        engines: Engines,
-        ids: Ids,
-        clock: Callable[[], float],
-        pace: Pace,
-    ) -> None:
-        super().__init__(handshake, engines=engines, ids=ids, clock=clock, pace=pace)
-        self._schedule = Schedule(clock)
-        self._stage = Stage(put=self._put, ids=ids, clock=clock, pace=pace, engines=engines, schedule=self._schedule)
-        self._ended = False
+    def __init__(self, handshake: Handshake, **means: Any) -> None:
+        super().__init__(handshake, **means)
         self.request_id = self.uuid("request")
         self.model = handshake.query.get("model", "").rpartition("/")[2]
-
-    @property
-    def next_wake_ms(self) -> float | None:
-        return None if self._ended else self._schedule.next_ms
 
     def receive(self, message: Message) -> None:
         if self._ended:
@@ -113,20 +97,9 @@ class DeepgramConnection(Emulator):
             self._on_text(message)
         self._schedule.run()
 
-    def wake(self) -> None:
-        self._schedule.run()
-
-    def close(self) -> None:
-        self._ended = True
-        self._schedule.stop()
-
     def uuid(self, of: str) -> str:
         """A new id in the provider's form."""
         return str(UUID(bytes=uuid5(NAMESPACE_URL, f"{of} {self.ids('dg_')}").bytes, version=4))
-
-    def _put(self, output: Output) -> None:
-        if not self._ended:
-            self._out.append(output)
 
     def _say(self, kind: str, **fields: Any) -> None:
         self._stage.say({"type": kind, **fields})

@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
-from ...providers.base import Ids, Message
-from ..engines.base import Engines
-from .base import Answer, Close, Emulator, Handshake, Output, Pace
+from ...providers.base import Message
+from .base import Answer, Close, Handshake
 from .elevenlabs_agent import FORMAT_NAME, Agent
 from .elevenlabs_setup import Failure, signature
 from .elevenlabs_stream import Streams
-from .schedule import Schedule
-from .stage import JsonObject, Stage, dumps
+from .stage import JsonObject, StagedEmulator, dumps
 
 __all__ = ["EMULATOR", "ElevenLabsEmulator"]
 
@@ -33,7 +30,7 @@ SPEECH = "elevenlabs/v1/text-to-speech/"
 SAMPLE_VOICE = "sample"
 
 
-class ElevenLabsEmulator(Emulator):
+class ElevenLabsEmulator(StagedEmulator):
     """One emulated connection: a conversation, or text to speech as its route says.
 
     Any agent id and any voice is there, save those that `elevenlabs_setup` and `elevenlabs_stream` name. A key is
@@ -42,19 +39,8 @@ class ElevenLabsEmulator(Emulator):
 
     routes: ClassVar[tuple[str, ...]] = ("elevenlabs", CONVERSATION, *SIGNED_URLS, SPEECH)
 
-    def __init__(
-        self,
-        handshake: Handshake,
-        *,
-        engines: Engines,
-        ids: Ids,
-        clock: Callable[[], float],
-        pace: Pace,
-    ) -> None:
-        super().__init__(handshake, engines=engines, ids=ids, clock=clock, pace=pace)
-        self._schedule = Schedule(clock)
-        self._stage = Stage(put=self._put, ids=ids, clock=clock, pace=pace, engines=engines, schedule=self._schedule)
-        self._ended = False
+    def __init__(self, handshake: Handshake, **means: Any) -> None:
+        super().__init__(handshake, **means)
         self._part: Agent | Streams | None = None
 
     @classmethod
@@ -117,10 +103,6 @@ class ElevenLabsEmulator(Emulator):
         if self._part is not None:
             self._part.stop()
         self._schedule.stop()
-
-    def _put(self, output: Output) -> None:
-        if not self._ended:
-            self._out.append(output)
 
     def _end(self, code: int, reason: str) -> None:
         self._put(Close(code=code, reason=reason))

@@ -15,12 +15,12 @@ from typing import Any, ClassVar, TypeAlias
 
 from ...audio.clip import Clip
 from ...audio.formats import PCM16_24K
-from ...providers.base import Ids, Message
-from ..engines.base import Engines, Reply, Said
-from .base import Emulator, Handshake, Output, Pace, Refused, is_wrong_key
+from ...providers.base import Message
+from ..engines.base import Reply, Said
+from .base import Handshake, Refused, is_wrong_key
 from .fal_picture import SIZES, draw, seed_of
-from .schedule import WAIT, Schedule
-from .stage import JsonObject, Stage, Steps, dumps, waited_for
+from .schedule import WAIT
+from .stage import JsonObject, StagedEmulator, Steps, dumps, waited_for
 
 __all__ = ["EMULATOR", "FalEmulator"]
 
@@ -47,28 +47,17 @@ class _Failed(Exception):
         self.detail = detail
 
 
-class FalEmulator(Emulator):
+class FalEmulator(StagedEmulator):
     """One connection to one app. Any key is taken but those that stand for a wrong one."""
 
     routes: ClassVar[tuple[str, ...]] = ("fal", "fal/")
 
-    def __init__(
-        self,
-        handshake: Handshake,
-        *,
-        engines: Engines,
-        ids: Ids,
-        clock: Callable[[], float],
-        pace: Pace,
-    ) -> None:
-        super().__init__(handshake, engines=engines, ids=ids, clock=clock, pace=pace)
-        self._schedule = Schedule(clock)
-        self._stage = Stage(put=self._put, ids=ids, clock=clock, pace=pace, engines=engines, schedule=self._schedule)
+    def __init__(self, handshake: Handshake, **means: Any) -> None:
+        super().__init__(handshake, **means)
         self._app = handshake.route.removeprefix("fal").strip("/")
         self._requests: deque[Message] = deque()
         self._numbers = 0
         self._first_ms = 0.0
-        self._ended = False
         self._task = self._schedule.start(self._steps())
 
     @classmethod
@@ -77,10 +66,6 @@ class FalEmulator(Emulator):
             return _refused(401, WRONG_KEY)
         app = handshake.route.removeprefix("fal").strip("/")
         return None if "/" in app else _refused(404, "Application not found")
-
-    @property
-    def next_wake_ms(self) -> float | None:
-        return self._schedule.next_ms
 
     def open(self) -> None:
         """The service says nothing before it is asked."""
@@ -91,17 +76,6 @@ class FalEmulator(Emulator):
         self._requests.append(message)
         self._task.go_on()
         self._schedule.run()
-
-    def wake(self) -> None:
-        self._schedule.run()
-
-    def close(self) -> None:
-        self._ended = True
-        self._schedule.stop()
-
-    def _put(self, output: Output) -> None:
-        if not self._ended:
-            self._out.append(output)
 
     # -------------------------------------------------------------------------------------------------- requests
 

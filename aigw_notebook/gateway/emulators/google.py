@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ...providers.base import Ids, Message
-from ..engines.base import Engines, ToolRequest
-from .base import Close, Emulator, Handshake, Output, Pace, Refused, is_wrong_key
+from ...providers.base import Message
+from ..engines.base import ToolRequest
+from .base import Close, Handshake, Refused, is_wrong_key
 from .google_answer import Answer
 from .google_conversation import Entry, output_text
 from .google_hearing import Utterance
@@ -24,8 +24,8 @@ from .google_input import SpokenInput
 from .google_schema import check_client_message
 from .google_setup import Function, Setup, functions_of, instructions_of
 from .google_wire import INVALID, Frames, Refusal, bytes_of, parse_client_frame
-from .schedule import ROUNDS_A_WAKE, Schedule
-from .stage import JsonObject, Stage
+from .schedule import ROUNDS_A_WAKE
+from .stage import JsonObject, StagedEmulator
 
 __all__ = ["EMULATOR", "GoogleEmulator", "Saved"]
 
@@ -66,7 +66,7 @@ _HANDLES: OrderedDict[str, Saved] = OrderedDict()
 """Handles outlive their connection, so they are the process's."""
 
 
-class GoogleEmulator(Emulator):
+class GoogleEmulator(StagedEmulator):
     """One emulated session.
 
     A missing key is accepted unless `require_key`, and any other but those that stand for a wrong one. The connection
@@ -80,26 +80,20 @@ class GoogleEmulator(Emulator):
         self,
         handshake: Handshake,
         *,
-        engines: Engines,
-        ids: Ids,
-        clock: Callable[[], float],
-        pace: Pace,
         session_limit_s: float = SESSION_LIMIT_S,
         warning_s: float = WARNING_S,
         require_key: bool = False,
         text_frames: bool = False,
         handles: OrderedDict[str, Saved] = _HANDLES,
+        **means: Any,
     ) -> None:
-        super().__init__(handshake, engines=engines, ids=ids, clock=clock, pace=pace)
-        self._schedule = Schedule(clock)
-        self._stage = Stage(put=self._put, ids=ids, clock=clock, pace=pace, engines=engines, schedule=self._schedule)
+        super().__init__(handshake, **means)
         self._frames = Frames(self._put, text=text_frames)
         self._require_key = require_key
         self._handles = handles
         self._warning_s = warning_s
-        self._expires_ms = clock() + 1000 * session_limit_s
+        self._expires_ms = self.clock() + 1000 * session_limit_s
         self._warn_ms = self._expires_ms - 1000 * warning_s
-        self._ended = False
         self._setup: Setup | None = None
         self._input: SpokenInput
         self._utterance: Utterance | None = None
@@ -166,9 +160,6 @@ class GoogleEmulator(Emulator):
         if self._utterance is not None:
             self._utterance.stop()
         self._schedule.stop()
-
-    def _put(self, output: Output) -> None:
-        self._out.append(output)
 
     def _end(self, code: int, reason: str) -> None:
         self._put(Close(code=code, reason=reason))

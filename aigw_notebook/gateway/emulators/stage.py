@@ -11,11 +11,11 @@ from ...audio.convert import convert
 from ...audio.formats import AudioFormat
 from ...providers.base import Ids
 from ..engines.base import Engines
-from .base import Job, Output, Pace
+from .base import Emulator, Handshake, Job, Output, Pace
 from .letters import Letters
 from .schedule import WAIT, Schedule
 
-__all__ = ["JsonObject", "Speech", "Stage", "Steps", "dumps", "waited_for"]
+__all__ = ["JsonObject", "Speech", "Stage", "StagedEmulator", "Steps", "dumps", "waited_for"]
 
 JsonObject: TypeAlias = dict[str, Any]
 Steps: TypeAlias = Iterator[float]
@@ -59,6 +59,38 @@ class Stage:
         job = Job(results, delivered, over)
         self.put(job)
         return job
+
+
+class StagedEmulator(Emulator):
+    """An emulator whose work is a schedule of steps. Once it is closed, or said so in `_ended`, it sends no more."""
+
+    def __init__(self, handshake: Handshake, **means: Any) -> None:
+        super().__init__(handshake, **means)
+        self._schedule = Schedule(self.clock)
+        self._stage = Stage(
+            put=self._put,
+            ids=self.ids,
+            clock=self.clock,
+            pace=self.pace,
+            engines=self.engines,
+            schedule=self._schedule,
+        )
+        self._ended = False
+
+    @property
+    def next_wake_ms(self) -> float | None:
+        return None if self._ended else self._schedule.next_ms
+
+    def wake(self) -> None:
+        self._schedule.run()
+
+    def close(self) -> None:
+        self._ended = True
+        self._schedule.stop()
+
+    def _put(self, output: Output) -> None:
+        if not self._ended:
+            self._out.append(output)
 
 
 def waited_for(

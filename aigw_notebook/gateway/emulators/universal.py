@@ -8,15 +8,15 @@ cannot read is a guess: an error in the odd form in which it was seen to report 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ...providers.base import Ids, Message
-from ..engines.base import Engines, Reply, Said
-from .base import Emulator, Handshake, Output, Pace
-from .schedule import ROUNDS_A_WAKE, Schedule
-from .stage import JsonObject, Stage, Steps, waited_for
+from ..engines.base import Reply, Said
+from .base import Handshake
+from .schedule import ROUNDS_A_WAKE
+from .stage import JsonObject, StagedEmulator, Steps, waited_for
 
 __all__ = ["EMULATOR", "UniversalEmulator"]
 
@@ -50,29 +50,14 @@ class _Request:
     instructions: str
 
 
-class UniversalEmulator(Emulator):
+class UniversalEmulator(StagedEmulator):
     """One connection. Answers to several requests are interleaved; `eventId` says whose a message is."""
 
     routes: ClassVar[tuple[str, ...]] = ("",)
 
-    def __init__(
-        self,
-        handshake: Handshake,
-        *,
-        engines: Engines,
-        ids: Ids,
-        clock: Callable[[], float],
-        pace: Pace,
-    ) -> None:
-        super().__init__(handshake, engines=engines, ids=ids, clock=clock, pace=pace)
-        self._schedule = Schedule(clock)
-        self._stage = Stage(put=self._put, ids=ids, clock=clock, pace=pace, engines=engines, schedule=self._schedule)
+    def __init__(self, handshake: Handshake, **means: Any) -> None:
+        super().__init__(handshake, **means)
         self._open = 0
-        self._ended = False
-
-    @property
-    def next_wake_ms(self) -> float | None:
-        return self._schedule.next_ms
 
     def open(self) -> None:
         """The service says nothing before it is asked."""
@@ -91,14 +76,6 @@ class UniversalEmulator(Emulator):
 
     def wake(self) -> None:
         self._schedule.run(ROUNDS_A_WAKE)
-
-    def close(self) -> None:
-        self._ended = True
-        self._schedule.stop()
-
-    def _put(self, output: Output) -> None:
-        if not self._ended:
-            self._out.append(output)
 
     # -------------------------------------------------------------------------------------------------- answers
 
