@@ -162,7 +162,7 @@ def opened(
     size: tuple[int, int] = (1200, 1000),
     scale: float = 1.0,
 ) -> Iterator[Page]:
-    """The notebook at `url`, its kernel ready; a screenshot is taken at the end, however that comes.
+    """The notebook at `url`, its kernel ready; at the end, however that comes, a screenshot is taken and kernels end.
 
     The pages of a browser share a context, so that JupyterLab is loaded once; the first page sets `scale`.
     """
@@ -178,6 +178,7 @@ def opened(
         yield page
     finally:
         page.screenshot(path=SHOTS / f"{shot}.png")
+        page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll()")
         page.close()
         context.clear_permissions()
 

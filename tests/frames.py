@@ -55,7 +55,8 @@ JUDGES: Mapping[str, JudgedBy] = {
 class Connection:
     """One side of one connection: who speaks (an `Emulator`'s handshake, or a codec), and what was said.
 
-    `more` counts what was said after the end.
+    `more` counts what was said after the end. A connection that outlives a test has its `judge` from the one before,
+    who knows what was said already.
     """
 
     provider: str
@@ -63,6 +64,7 @@ class Connection:
     said: list[Message] = field(default_factory=list)
     close: Close | None = None
     more: int = 0
+    judge: Judge | str | None = None
 
     @property
     def is_server(self) -> bool:
@@ -87,13 +89,14 @@ class Connection:
             yield f"{who} something after its close"
         if self.close is not None and not _can_be_sent(self.close):
             yield f"{who} a close that cannot be sent: {self.close!r}"
-        judge = self._judge() if self.said else None
-        if isinstance(judge, str):
-            yield f"{who} frames, and {judge}"
-        elif judge is not None:
-            yield from (f"{who} {fault}" for frame in self.said if (fault := _fault(frame, judge)) is not None)
+        if self.said:
+            self.judge = judge = self.judge or self._new_judge()
+            if isinstance(judge, str):
+                yield f"{who} frames, and {judge}"
+            else:
+                yield from (f"{who} {fault}" for frame in self.said if (fault := _fault(frame, judge)) is not None)
 
-    def _judge(self) -> Judge | str:
+    def _new_judge(self) -> Judge | str:
         """What judges this side, or why nothing can."""
         by = JUDGES.get(self.provider)
         if by is None:
@@ -104,6 +107,10 @@ class Connection:
             return f"what judges them is missing ({error.name}): pip install {by.install}"
         made: Judge = (judges.ServerJudge if self.is_server else judges.ClientJudge)(self.side)
         return made
+
+
+_LATEST: WeakKeyDictionary[Emulator | Codec, Connection] = WeakKeyDictionary()
+"""Of every side that lives, its connection in the last test that heard it."""
 
 
 class FrameTap:
@@ -167,7 +174,9 @@ class FrameTap:
     ) -> None:
         connection = self._by.get(by)
         if connection is None:
-            connection = self._by[by] = Connection(provider, side)
+            earlier = _LATEST.get(by)
+            connection = Connection(provider, side, judge=earlier.judge if earlier else None)
+            self._by[by] = _LATEST[by] = connection
             self.connections.append(connection)
         for output in outputs:
             connection.add(output)

@@ -14,6 +14,7 @@ import pytest
 import aigw_notebook as aigw
 from aigw_notebook.events import ProviderMessage, SessionError
 from aigw_notebook.gateway.emulators.base import Close, Emulator, Handshake, Pace
+from aigw_notebook.gateway.emulators.google import GoogleEmulator
 from aigw_notebook.gateway.emulators.openai import OpenAIEmulator
 from aigw_notebook.gateway.emulators.openai_wire import Wire
 from aigw_notebook.gateway.engines import default_engines
@@ -317,6 +318,29 @@ def test_connections_are_told_apart(frames: FrameTap) -> None:
         driven.drain()
     first.drain()
     assert [len(connection.said) for connection in frames.connections] == [1, 1]
+
+
+def test_a_connection_that_outlives_a_test_is_judged_on_from_there() -> None:
+    now_ms = [0.0]
+    driven = GoogleEmulator(
+        Handshake(route="google"),
+        engines=default_engines(),
+        ids=counting_ids("0"),
+        clock=lambda: now_ms[0],
+        pace=Pace(),
+        session_limit_s=600.0,
+        warning_s=50.0,
+    )
+    for message, at_ms, expected in (
+        ('{"setup": {"model": "models/gemini-3.8-live"}}', 0.0, "setupComplete"),
+        ("", 560e3, "goAway"),
+    ):
+        tap = FrameTap()
+        with tap.watching():
+            now_ms[0] = at_ms
+            driven.receive(message) if message else driven.wake()
+            driven.drain()
+        assert expected in str(tap.server) and tap.verdict() is None
 
 
 class Fake(Codec):
