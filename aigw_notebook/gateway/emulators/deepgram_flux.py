@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from ..engines.bands import BandDetector, Started
@@ -172,8 +173,7 @@ class FluxEmulator(Listening):
         turn = self._turn
         if turn is not None:
             self._hear(turn, now_ms)
-        if turn is not None and turn.quiet_ms is not None:
-            changed = self._silence(turn, turn.quiet_ms, now_ms) or changed
+            changed = self._silence(turn, now_ms) or changed
         if changed:
             self._update_ms = now_ms
         elif now_ms - self._update_ms >= UPDATE_MS:
@@ -194,7 +194,11 @@ class FluxEmulator(Listening):
             self._state("TurnResumed", turn, now_ms)
         return resumed
 
-    def _silence(self, turn: _Turn, quiet_ms: float, now_ms: float) -> bool:
+    def _silence(self, turn: _Turn, now_ms: float) -> bool:
+        """What silence so far means: the end of the turn, an eager end, or (False) nothing yet."""
+        quiet_ms = turn.quiet_ms
+        if quiet_ms is None:
+            return False
         sure, eager, enough = turn.confidence(now_ms), self._limits["eager_eot_threshold"], self._limits
         if sure >= (enough["eot_threshold"] or 1.0):
             self._end_turn(turn, now_ms, "model")
@@ -230,9 +234,16 @@ class FluxEmulator(Listening):
             return
         if not turn.heard or turn.heard[-1].ending:
             turn.heard.append(hearing.new_turn())
+            turn.heard[-1].told = partial(self._words_came, turn)
         turn.heard[-1].hear(hearing.between(turn.listened_ms, now_ms))
         turn.listened_ms = now_ms
         hearing.forget(now_ms - KEPT_MS)
+
+    def _words_came(self, turn: _Turn, part: UserTurn) -> None:
+        """Words may say that the turn is over when the audio that they are from came faster than it was listened to."""
+        hearing = self._hearing
+        if hearing is not None and turn is self._turn and self._silence(turn, hearing.now_ms):
+            self._update_ms = hearing.now_ms
 
     def _end_part(self, turn: _Turn) -> None:
         if turn.heard:

@@ -316,6 +316,19 @@ def test_an_eager_end_is_confirmed_with_the_same_words_or_taken_back() -> None:
     ]
 
 
+def test_a_turn_ends_also_when_its_last_words_are_made_out_after_its_last_audio() -> None:
+    listener = client("flux", hold_jobs=True)
+    audio = spoken("over the hill") + quiet(1_500)
+    talk(listener, audio[:19_200])
+    listener.run_jobs()
+    talk(listener, audio[19_200:])
+    assert [event for event, _ in turns(listener.frames)] == ["StartOfTurn"]
+    for _ in range(4):
+        listener.run_jobs()
+        listener.wait()
+    assert turns(listener.frames)[1:] == [("EndOfTurn", "over the hill")]
+
+
 def test_without_an_eager_threshold_there_is_no_eager_end() -> None:
     listener = client("flux", eot_threshold="0.9")
     talk(listener, spoken("one") + quiet(600) + spoken("two") + quiet(1_200))
