@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .archive import transcripts as transcripts
     from .audio.clip import Clip as Clip
     from .audio.formats import AudioFormat as AudioFormat
     from .connection import Connection as Connection
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
     from .tools import Tool as Tool
     from .tools import tool as tool
     from .transcript import Transcript as Transcript
-    from .transcripts import transcripts as transcripts
     from .turn import Turn as Turn
     from .widgets.chat import ChatPanel as ChatPanel
     from .widgets.microphone import Microphone as Microphone
@@ -118,7 +118,7 @@ _HOMES = {
     "purge": "log",
     "replay": "gateway.replay",
     "tool": "tools",
-    "transcripts": "transcripts",
+    "transcripts": "archive",
 }
 
 _MODULES = ("errors", "events")

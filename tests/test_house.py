@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import aigw_notebook
 from aigw_notebook import providers
 from tests.source import (
     IMPORTS,
@@ -51,7 +52,7 @@ FLOORS: dict[str, int] = {
     "timeline": 2,
     "pages": 2,
     "written": 2,
-    "transcripts": 5,
+    "archive": 5,
     "recording_file": 2,
     "scrubbing": 2,
     "providers": 2,
@@ -132,6 +133,12 @@ def test_every_import_goes_down_or_level() -> None:
         if floor(name) > floor(module_name(path)) and (module_name(path), name) not in UPWARD
     ]
     assert not wrong, complaints(wrong)
+
+
+def test_no_public_name_is_also_a_modules() -> None:
+    """Whoever imports the module first would find it in place of what the name promises."""
+    both = set(aigw_notebook._HOMES) & {part(name) for name in MODULES}
+    assert not both, f"rename the modules {sorted(both)}"
 
 
 def test_every_floor_has_a_module() -> None:
