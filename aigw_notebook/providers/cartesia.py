@@ -25,7 +25,7 @@ from ..events import (
 )
 from . import reading as read
 from .base import Alarm, Capabilities, Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
-from .limits import check_modalities, check_range, no_format, not_a_client_event, refuse_overrides, refuse_settings
+from .limits import check_modalities, check_range, no_format, refuse_overrides, refuse_settings, sayer
 from .reading import WireObject
 from .speaking import Utterance
 
@@ -120,10 +120,7 @@ class CartesiaCodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
-        say = _SAYERS.get(type(event))
-        if say is None:
-            raise not_a_client_event(TITLE, event)
-        say(self, event)
+        sayer(TITLE, _SAYERS, event)(self, event)
 
     def ring(self) -> Events:
         """The end of the contexts that were cancelled and of which nothing was heard since."""

@@ -14,7 +14,7 @@ from ..errors import LocalProtocolError, Unsupported
 from ..events import AnyServerEvent, ClientEvent, ProviderMessage, SessionError, SessionUpdated
 from . import reading as read
 from .base import Codec, Ids, Message, SessionSettings, TurnDetection, raw_event
-from .limits import no_format, not_a_client_event, refuse_settings
+from .limits import no_format, refuse_settings, sayer
 from .reading import WireObject
 
 __all__ = [
@@ -69,10 +69,7 @@ class DeepgramCodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
-        say = self.sayers.get(type(event))
-        if say is None:
-            raise not_a_client_event(self.title, event)
-        say(self, event)
+        sayer(self.title, self.sayers, event)(self, event)
 
     def _kind_without_type(self, message: WireObject) -> str:
         return ""

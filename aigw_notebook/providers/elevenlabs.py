@@ -42,7 +42,7 @@ from .base import Alarm, Capabilities, Codec, Ids, KeyAuth, Message, Provider, S
 from .elevenlabs_answer import Answer
 from .elevenlabs_setup import FORMATS, TITLE, first_message, is_text_only, opening_message, url_query
 from .elevenlabs_tts import VARIANTS
-from .limits import check_modalities, not_a_client_event, refuse_overrides
+from .limits import check_modalities, refuse_overrides, sayer
 from .reading import WireObject
 
 __all__ = ["DECODERS", "PROVIDER", "ElevenLabsCodec"]
@@ -121,10 +121,7 @@ class ElevenLabsCodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
-        say = _SAYERS.get(type(event))
-        if say is None:
-            raise not_a_client_event(TITLE, event)
-        say(self, event)
+        sayer(TITLE, _SAYERS, event)(self, event)
 
     def ring(self) -> Events:
         """The agent says nothing first, or has said all of its answer."""

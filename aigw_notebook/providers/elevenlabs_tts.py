@@ -30,9 +30,9 @@ from .limits import (
     check_range,
     check_voice,
     no_format,
-    not_a_client_event,
     refuse_overrides,
     refuse_settings,
+    sayer,
 )
 from .reading import WireObject
 from .speaking import Utterance
@@ -106,10 +106,7 @@ class _SpeechCodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
-        say = _SAYERS.get(type(event))
-        if say is None:
-            raise not_a_client_event(TITLE, event)
-        say(self, event)
+        sayer(TITLE, _SAYERS, event)(self, event)
 
     def _read(self, message: WireObject) -> Events:
         if "message" in message or "error" in message:

@@ -27,7 +27,7 @@ from ..events import (
 from . import reading as read
 from .base import Capabilities, Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
 from .fal_body import Body, failure
-from .limits import not_a_client_event, refuse_overrides, refuse_settings
+from .limits import refuse_overrides, refuse_settings, sayer
 from .reading import WireObject
 
 __all__ = ["PROVIDER", "FalCodec"]
@@ -107,10 +107,7 @@ class FalCodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
-        say = _SAYERS.get(type(event))
-        if say is None:
-            raise not_a_client_event(TITLE, event)
-        say(self, event)
+        sayer(TITLE, _SAYERS, event)(self, event)
 
     def _say_text(self, event: AppendText) -> None:
         if event.images:

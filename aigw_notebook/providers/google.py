@@ -54,7 +54,7 @@ from .google_setup import (
     setup_object,
 )
 from .google_speech import UserSpeech
-from .limits import not_a_client_event
+from .limits import sayer
 from .reading import WireObject, encode, encode_audio, json_object, text, texts
 
 __all__ = ["CONTENT", "DECODERS", "PROVIDER", "GoogleCodec"]
@@ -134,10 +134,7 @@ class GoogleCodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`; some are held back, see the class."""
-        say = _SAYERS.get(type(event))
-        if say is None:
-            raise not_a_client_event("google", event)
-        say(self, event)
+        sayer("google", _SAYERS, event)(self, event)
 
     def _queue(self, **message: Any) -> None:
         self._out.append(encode(message))

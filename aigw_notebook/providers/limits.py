@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeAlias
 
-from ..errors import AigwError, LocalProtocolError, Unsupported
+from ..errors import LocalProtocolError, Unsupported
 from ..events import (
     AppendAudio,
     AppendText,
@@ -29,11 +29,14 @@ __all__ = [
     "check_voice",
     "no_format",
     "no_modalities",
-    "not_a_client_event",
     "or_elsewhere",
     "refuse_overrides",
     "refuse_settings",
+    "sayer",
 ]
+
+Sayer: TypeAlias = Callable[[Any, Any], None]
+"""Queues the messages that say an event: takes the codec and the event."""
 
 _SETTINGS = {
     "tool_choice": "tools",
@@ -101,12 +104,15 @@ def check_voice(title: str, voice: str | None) -> None:
         raise Unsupported(f"{title} takes no {type(voice).__name__} as voice: give the voice's name or id as text")
 
 
-def not_a_client_event(title: str, event: object) -> AigwError:
-    """What to raise for an event that a codec has no message for."""
+def sayer(title: str, says: Mapping[Any, Sayer], event: object) -> Sayer:
+    """What says `event`, by a codec's table of those; raises for an event that it has no message for."""
+    say = says.get(type(event))
+    if say is not None:
+        return say
     if isinstance(event, ClientEvent):
         where = or_elsewhere(_EVENTS.get(type(event)))
-        return Unsupported(f"{title} has no message for {type(event).__name__}: leave it out{where}")
-    return LocalProtocolError(f"{type(event).__name__} is no client event: send one of those in events.py")
+        raise Unsupported(f"{title} has no message for {type(event).__name__}: leave it out{where}")
+    raise LocalProtocolError(f"{type(event).__name__} is no client event: send one of those in events.py")
 
 
 def no_format(title: str, wanted: Any, known: str, capability: str) -> Unsupported:

@@ -6,13 +6,12 @@ when they come in. A session starts with one `session.update`, and `session.upda
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import Any, TypeAlias, cast, get_args
 
 from ..audio.formats import PCM16_24K, AudioFormat
-from ..errors import LocalProtocolError, RemoteProtocolError
+from ..errors import LocalProtocolError
 from ..events import (
     AnyServerEvent,
     AppendAudio,
@@ -51,13 +50,14 @@ from ..events import (
     TruncateOutput,
 )
 from . import base64text
-from . import openai_fields as read
+from . import openai_fields as fields
+from . import reading as read
 from .base import Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
+from .limits import sayer
 from .openai_objects import (
     CAPABILITIES,
     DEFAULT_MODEL,
     changed_settings,
-    encode,
     message_item,
     opening_session,
     response_object,
@@ -116,12 +116,7 @@ class OpenAICodec(Codec):
 
     def receive(self, message: Message) -> Events:
         """The events of one frame; a text frame may also come as its bytes."""
-        try:
-            parsed = json.loads(message)
-        except (ValueError, RecursionError) as error:
-            raise RemoteProtocolError("the provider sent a frame that is not JSON: reconnect") from error
-        if type(parsed) is not dict:
-            raise RemoteProtocolError("the provider sent JSON that is not an object: reconnect")
+        parsed = read.parse_object(message)
         try:
             return DECODERS[parsed["type"]](self, parsed)
         except (KeyError, TypeError, ValueError):
@@ -130,14 +125,11 @@ class OpenAICodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`; audio above the provider's limit is split over several."""
-        say = _SAYERS.get(type(event))
-        if say is None:
-            raise LocalProtocolError(f"{type(event).__name__} is no client event: send one of those in events.py")
-        say(self, event)
+        sayer("OpenAI Realtime", _SAYERS, event)(self, event)
 
     def _queue(self, kind: str, **rest: Any) -> str:
         event_id = self.ids("evt_")
-        self._out.append(encode({"type": kind, "event_id": event_id, **rest}))
+        self._out.append(read.encode({"type": kind, "event_id": event_id, **rest}))
         self.last_sent_id = event_id
         return event_id
 
@@ -213,13 +205,13 @@ class OpenAICodec(Codec):
         limits = message["rate_limits"]
         if not isinstance(limits, list):
             raise TypeError("rate_limits is not a list")
-        return [RateLimits(raw=message, limits=tuple(read.rate_limit(read.json_object(limit)) for limit in limits))]
+        return [RateLimits(raw=message, limits=tuple(fields.rate_limit(read.json_object(limit)) for limit in limits))]
 
     def _on_item_added(self, message: WireObject) -> Events:
-        return [ItemAdded(raw=message, **read.item_fields(message))]
+        return [ItemAdded(raw=message, **fields.item_fields(message))]
 
     def _on_item_done(self, message: WireObject) -> Events:
-        return [ItemDone(raw=message, **read.item_fields(message))]
+        return [ItemDone(raw=message, **fields.item_fields(message))]
 
     def _on_item_retrieved(self, message: WireObject) -> Events:
         item = read.json_object(message["item"])
@@ -270,7 +262,7 @@ class OpenAICodec(Codec):
             ResponseStarted(
                 raw=message,
                 response_id=response_id,
-                out_of_band=read.out_of_band(response),
+                out_of_band=fields.out_of_band(response),
                 metadata=None if metadata is None else read.json_object(metadata),
             )
         ]
@@ -306,8 +298,8 @@ class OpenAICodec(Codec):
                 reason=read.text_or_none(details.get("reason")),
                 error_code=read.text_or_none(error.get("code")) or read.text_or_none(error.get("type")),
                 error_message=read.text_or_none(error.get("message")),
-                usage=read.usage(response.get("usage")),
-                out_of_band=read.out_of_band(response),
+                usage=fields.usage(response.get("usage")),
+                out_of_band=fields.out_of_band(response),
             )
         ]
 
@@ -359,7 +351,7 @@ class OpenAICodec(Codec):
         message = event.message
         if not isinstance(message, Mapping) or not isinstance(message.get("type"), str):
             raise LocalProtocolError("a provider message needs a 'type': give it the name of a client event")
-        self._out.append(encode(dict(message)))
+        self._out.append(read.encode(dict(message)))
         event_id = message.get("event_id")
         self.last_sent_id = event_id if isinstance(event_id, str) else None
 

@@ -1,66 +1,21 @@
 """OpenAI Realtime: the fields of a server message, checked as they are read.
 
-Each reader returns the value or raises `TypeError` (`KeyError` for one that is missing), which the codec turns into a
-`RawEvent`. Token counts alone are read leniently.
+Token counts alone are read leniently; all else raises as the readers of `reading` do.
 """
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import Any
 
 from ..events import RateLimit, Usage
+from .reading import json_object, number_or_none, text, text_or_none
 
 __all__ = [
-    "integer",
     "item_fields",
-    "json_object",
-    "number",
-    "number_or_none",
     "out_of_band",
     "rate_limit",
-    "text",
-    "text_or_none",
     "usage",
 ]
-
-
-def text(value: Any) -> str:
-    """The string."""
-    if type(value) is str:
-        return value
-    raise TypeError("not a string")
-
-
-def text_or_none(value: Any) -> str | None:
-    """The string; None for null."""
-    return None if value is None else text(value)
-
-
-def integer(value: Any) -> int:
-    """The integer; a boolean is none."""
-    if type(value) is int:
-        return value
-    raise TypeError("not an integer")
-
-
-def number(value: Any) -> float:
-    """The finite number; a boolean is none."""
-    if type(value) is int or (type(value) is float and isfinite(value)):
-        return value
-    raise TypeError("not a number")
-
-
-def number_or_none(value: Any) -> float | None:
-    """The finite number; None for null."""
-    return None if value is None else number(value)
-
-
-def json_object(value: Any) -> dict[str, Any]:
-    """The JSON object."""
-    if isinstance(value, dict):
-        return value
-    raise TypeError("not an object")
 
 
 def out_of_band(response: dict[str, Any]) -> bool:

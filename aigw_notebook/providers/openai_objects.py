@@ -6,7 +6,6 @@ service drops a session update whole when it knows one field of it not.
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
@@ -25,7 +24,6 @@ __all__ = [
     "IMAGE_MAX_BYTES",
     "TRANSCRIPTION_MODEL",
     "changed_settings",
-    "encode",
     "message_item",
     "opening_session",
     "response_object",
@@ -151,14 +149,6 @@ def _data_uri(image: bytes) -> str:
         if image.startswith(magic):
             return f"data:{media_type};base64,{b64encode(image).decode('ascii')}"
     raise LocalProtocolError("an image is neither PNG nor JPEG: convert it to one of these")
-
-
-def encode(message: Mapping[str, Any]) -> str:
-    """The message as a text frame; `LocalProtocolError` if it holds what JSON cannot."""
-    try:
-        return json.dumps(message, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LocalProtocolError(f"the message is not JSON ({error}): use plain dicts, lists, text, numbers") from error
 
 
 def url_query(settings: SessionSettings) -> dict[str, str]:

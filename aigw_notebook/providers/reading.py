@@ -24,6 +24,7 @@ __all__ = [
     "json_object",
     "merge",
     "number",
+    "number_or_none",
     "numbers",
     "parse_object",
     "text",
@@ -82,6 +83,11 @@ def number(value: Any) -> float:
     if type(value) is int or (type(value) is float and isfinite(value)):
         return value
     raise TypeError("not a number")
+
+
+def number_or_none(value: Any) -> float | None:
+    """The finite number; None for null."""
+    return None if value is None else number(value)
 
 
 def json_object(value: Any) -> WireObject:

@@ -32,7 +32,7 @@ from ..events import (
 )
 from . import reading as read
 from .base import Capabilities, Codec, Ids, KeyAuth, Message, Provider, SessionSettings, raw_event
-from .limits import check_modalities, not_a_client_event, refuse_overrides, refuse_settings
+from .limits import check_modalities, refuse_overrides, refuse_settings, sayer
 from .reading import WireObject
 
 __all__ = ["PROVIDER", "UniversalCodec"]
@@ -156,10 +156,7 @@ class UniversalCodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
-        say = _SAYERS.get(type(event))
-        if say is None:
-            raise not_a_client_event(TITLE, event)
-        say(self, event)
+        sayer(TITLE, _SAYERS, event)(self, event)
 
     def _say_text(self, event: AppendText) -> None:
         if event.images:

@@ -14,9 +14,9 @@ from aigw_notebook.providers import SessionSettings, TurnDetection
 from aigw_notebook.providers.limits import (
     check_modalities,
     no_format,
-    not_a_client_event,
     or_elsewhere,
     refuse_settings,
+    sayer,
 )
 from aigw_notebook.session.needs import need
 
@@ -68,18 +68,21 @@ def test_answers_formats_and_events_too(acme: list[tuple[Any, ...]]) -> None:
     with pytest.raises(Unsupported, match=r"ask for \('audio',\), or use acme$"):
         check_modalities("Odd", "text", known=[("audio",)])
     assert str(no_format("Odd", ULAW_8K, str(PCM16_24K), "input_formats")).endswith("use pcm16 24000 Hz, or use acme")
-    assert str(not_a_client_event("Odd", TruncateOutput(item_id="i", played_ms=1))).endswith(
-        "leave it out, or use acme"
-    )
+    with pytest.raises(Unsupported, match=r"leave it out, or use acme$"):
+        sayer("Odd", {}, TruncateOutput(item_id="i", played_ms=1))
     assert acme == [("text_out",), ("input_formats", ULAW_8K), ("truncation",)]
 
 
 def test_what_nobody_has_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(providers, "with_capability", lambda *wish: [])
     assert or_elsewhere("temperature") == or_elsewhere("no_capability") == or_elsewhere(None) == ""
-    assert str(not_a_client_event("Odd", CancelResponse())) == "Odd has no message for CancelResponse: leave it out"
-    assert str(not_a_client_event("Odd", ProviderMessage(message={}))).endswith("leave it out")
-    assert isinstance(not_a_client_event("Odd", 7), LocalProtocolError)
+    with pytest.raises(Unsupported, match=r"^Odd has no message for CancelResponse: leave it out$"):
+        sayer("Odd", {}, CancelResponse())
+    with pytest.raises(Unsupported, match=r"leave it out$"):
+        sayer("Odd", {}, ProviderMessage(message={}))
+    with pytest.raises(LocalProtocolError, match=r"^int is no client event"):
+        sayer("Odd", {}, 7)
+    assert sayer("Odd", {int: setattr}, 7) is setattr
 
 
 def test_a_need_says_whom_to_use() -> None:

@@ -31,7 +31,7 @@ from aigw_notebook.providers.base import (
     SessionSettings,
     raw_event,
 )
-from aigw_notebook.providers.limits import check_modalities, not_a_client_event, refuse_overrides, refuse_settings
+from aigw_notebook.providers.limits import check_modalities, refuse_overrides, refuse_settings, sayer
 from aigw_notebook.providers.reading import WireObject
 
 __all__ = ["PROVIDER", "ParrotCodec"]
@@ -76,10 +76,7 @@ class ParrotCodec(Codec):
 
     def send(self, event: ClientEvent) -> None:
         """Queue the messages that say `event`."""
-        say = SAYERS.get(type(event))
-        if say is None:
-            raise not_a_client_event(TITLE, event)
-        say(self, event)
+        sayer(TITLE, SAYERS, event)(self, event)
 
     def _say_text(self, event: AppendText) -> None:
         self._words.append(event.text)
