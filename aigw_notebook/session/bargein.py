@@ -31,6 +31,7 @@ from ..providers.base import Capabilities, TurnDetection
 from ..records import Entry
 from ..transcript import Transcript
 from ..turn import Turn
+from . import playback
 from .playback import Playback, Players
 from .tasks import TaskSet
 from .turns import TurnDriver
@@ -134,7 +135,7 @@ class BargeIn:
     async def interrupt(self, played_ms: float | None) -> None:
         """Stop the answer; what was heard is counted by the players, and by the caller if `played_ms` is given."""
         if self.players:
-            self._break_in(cancel=True, at_least_ms=played_ms)
+            self._break_in(cancel=True, at_least_ms=played_ms, within_s=playback.STOP_S)
             await self.counted()
         else:
             self._stop_unplayed(played_ms)
@@ -258,15 +259,15 @@ class BargeIn:
     def _unheard(self, item_id: str | None, entry: Entry) -> bool:
         return entry.status == "running" or (self.players.played_ms(item_id) or 0.0) < (entry.audio_ms or 0.0)
 
-    def _break_in(self, *, cancel: bool, at_least_ms: float | None = None) -> None:
-        """Silence, at once; with `cancel` the provider is told to stop."""
+    def _break_in(self, *, cancel: bool, at_least_ms: float | None = None, within_s: float = playback.FLUSH_S) -> None:
+        """Silence, at once; with `cancel` the provider is told to stop. `within_s` it is to be known what was heard."""
         turn = self._turns.answering or (self._transcript.current if cancel else None)
         cut = {item: (e, e.status == "running") for item, e in self._playing.items() if self._unheard(item, e)}
         self._playing.clear()
         self._silenced = turn
         if turn is None and not cut:
             return
-        counts = self.players.flush()
+        counts = self.players.flush(within_s)
         self._let_go()
         if cancel and turn is not None:
             self._turns.stop(turn, "interrupted")

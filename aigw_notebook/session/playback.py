@@ -15,8 +15,11 @@ log = logging.getLogger("aigw_notebook")
 
 _Counts: TypeAlias = Awaitable[Mapping[str | None, float]]
 
-FLUSH_S = 0.5
-"""How long a player may take to say what was heard; after that its last word counts."""
+FLUSH_S, STOP_S = 2.0, 0.5
+"""How long a player may take to say what was heard, after speech and after Stop, for which somebody waits.
+
+After that its last word counts, which may be seconds old where a busy kernel reads no messages of its page.
+"""
 
 
 class Playback(Protocol):
@@ -90,26 +93,26 @@ class Players:
         counts = [self._tell(player, "played_ms", item_id) for player in self._players]
         return max((count for count in counts if count is not None), default=None)
 
-    def flush(self) -> Awaitable[dict[str | None, float]]:
-        """Silence everybody at once; what is awaited is the ms heard of each item, within `FLUSH_S`."""
+    def flush(self, within_s: float) -> Awaitable[dict[str | None, float]]:
+        """Silence everybody at once; what is awaited is the ms heard of each item, as known by then."""
         counting = []
         for player in self._players:
             try:
                 counting.append((player, player.flush()))
             except Exception:
                 self._drop(player, "flush")
-        return self._counts(counting)
+        return self._counts(counting, within_s)
 
-    async def _counts(self, counting: list[tuple[Playback, _Counts]]) -> dict[str | None, float]:
+    async def _counts(self, counting: list[tuple[Playback, _Counts]], within_s: float) -> dict[str | None, float]:
         heard: dict[str | None, float] = {}
-        for counts in await asyncio.gather(*(self._counted(player, counts) for player, counts in counting)):
+        for counts in await asyncio.gather(*(self._counted(*each, within_s) for each in counting)):
             for item_id, played_ms in counts.items():
                 heard[item_id] = max(played_ms, heard.get(item_id, 0.0))
         return heard
 
-    async def _counted(self, player: Playback, counts: _Counts) -> Mapping[str | None, float]:
+    async def _counted(self, player: Playback, counts: _Counts, within_s: float) -> Mapping[str | None, float]:
         try:
-            async with asyncio.timeout(FLUSH_S):
+            async with asyncio.timeout(within_s):
                 return await counts
         except TimeoutError:
             log.warning("a player did not say what was heard; its last count is taken")

@@ -214,6 +214,22 @@ def test_an_answer_that_is_complete_and_still_played_can_be_interrupted(provider
         assert [e.audio_end_ms for e in it.of(ItemTruncated)] == ([700] if provider == "openai" else [])
 
 
+def test_a_player_may_take_its_time_to_say_what_was_heard_when_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Listener):
+        async def _told(self, counts: Any) -> Any:
+            await asyncio.sleep(0.05)
+            return dict.fromkeys(counts, 400.0)
+
+    monkeypatch.setattr(playback, "STOP_S", 0.0)
+    with talk("openai", speed=2.0) as it:
+        it.session.remove_player(it.listener)
+        it.session.add_player(Slow())
+        asked = it.ask()
+        it.received(1_000)
+        it.say("what is 2 plus 2?")
+        assert answer_of(asked())["heard_ms"] == 400.0
+
+
 def test_an_answer_that_was_heard_to_its_end_is_not_cut() -> None:
     with talk("openai", speed=0) as it:
         turn = it.session.ask("Say: one two three")
@@ -302,7 +318,7 @@ def test_a_player_that_says_nothing_is_not_waited_for(monkeypatch: pytest.Monkey
         async def _told(self, counts: Any) -> Any:
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(playback, "FLUSH_S", 0.01)
+    monkeypatch.setattr(playback, "STOP_S", 0.01)
     with talk("openai", speed=2.0) as it:
         it.session.remove_player(it.listener)
         it.listener = Mute()
