@@ -19,6 +19,7 @@ from aigw_notebook.gateway.engines.base import Listener, Sound, Voice
 from aigw_notebook.gateway.engines.tones import ToneListener
 from tests import speech
 from tests.emulation import AT_ONCE, BINARY, IN_REAL_TIME, Frame, MixedPlayer, replay, scripted_engines
+from tests.gateway.emulators.deepgram_driver import QUERIES, ROUTES, client, quiet, talk, turns
 from tests.speech import spoken
 from tests.wire import flow, flow_names
 
@@ -32,36 +33,6 @@ NOT_ASKED = {
 }
 """Flows that depend on the service's circumstances."""
 
-ROUTES = {"listen": "deepgram/v1/listen", "flux": "deepgram/v2/listen", "speak": "deepgram/v1/speak"}
-QUERIES: dict[str, dict[str, str]] = {
-    "listen": {"model": "nova-3", "encoding": "linear16", "sample_rate": "16000", "interim_results": "true"},
-    "flux": {"model": "flux-general-en", "encoding": "linear16", "sample_rate": "16000"},
-    "speak": {"model": "aura-2-thalia-en", "encoding": "linear16", "sample_rate": "16000"},
-}
-
-
-def client(
-    kind: str, *, engines: Engines | None = None, pace: Pace = AT_ONCE, hold_jobs: bool = False, **query: str
-) -> MixedPlayer:
-    return MixedPlayer(
-        DeepgramEmulator,
-        ROUTES[kind],
-        pace=pace,
-        engines=engines,
-        hold_jobs=hold_jobs,
-        handshake={"query": {**QUERIES[kind], **query}},
-    )
-
-
-def quiet(duration_ms: float) -> bytes:
-    return bytes(PCM16_16K.byte_count(duration_ms))
-
-
-def talk(speaker: MixedPlayer, audio: bytes, frame_bytes: int = 3_200) -> None:
-    for start in range(0, len(audio), frame_bytes):
-        speaker.raw(audio[start : start + frame_bytes])
-    speaker.wait()
-
 
 def finals(frames: list[Frame]) -> list[str]:
     results = [frame for frame in frames if frame["type"] == "Results" and frame["is_final"]]
@@ -71,12 +42,6 @@ def finals(frames: list[Frame]) -> list[str]:
 def interims(frames: list[Frame]) -> list[str]:
     results = [frame for frame in frames if frame["type"] == "Results" and not frame["is_final"]]
     return [frame["channel"]["alternatives"][0]["transcript"] for frame in results]
-
-
-def turns(frames: list[Frame]) -> list[tuple[str, str]]:
-    """Event and words of each turn message, updates left out."""
-    told = [frame for frame in frames if frame["type"] == "TurnInfo" and frame["event"] != "Update"]
-    return [(frame["event"], frame["transcript"]) for frame in told]
 
 
 # ------------------------------------------------------------------------------------------------------ fixtures
@@ -268,79 +233,6 @@ def test_a_client_that_leaves_leaves_nothing_to_do() -> None:
         speaker.run_jobs()
         speaker.raw(quiet(100))
         assert len(speaker.frames) == said
-
-
-# ------------------------------------------------------------------------------------------------------------ flux
-
-
-def test_a_turn_begins_with_speech_and_ends_when_it_is_surely_over() -> None:
-    listener = client("flux")
-    talk(listener, quiet(400) + spoken("the quick brown fox") + quiet(900) + spoken("yes") + quiet(900))
-    frames = listener.take()
-    assert turns(frames) == [
-        ("StartOfTurn", ""),
-        ("EndOfTurn", "the quick brown fox"),
-        ("StartOfTurn", ""),
-        ("EndOfTurn", "yes"),
-    ]
-    ends = [frame for frame in frames if frame.get("event") == "EndOfTurn"]
-    assert [(end["turn_index"], end["trigger"]) for end in ends] == [(0, "model"), (1, "model")]
-    assert all("trigger" not in frame for frame in frames if frame.get("event") == "Update")
-
-
-def test_messages_are_numbered_and_updates_come_four_times_a_second() -> None:
-    listener = client("flux")
-    talk(listener, quiet(3_000))
-    frames = listener.take()
-    assert [frame["sequence_id"] for frame in frames] == list(range(len(frames)))
-    windows = [frame["audio_window_end"] for frame in frames[1:]]
-    assert windows == pytest.approx([0.3 * n for n in range(1, 11)], abs=0.06)
-
-
-def test_the_words_of_a_turn_grow() -> None:
-    listener = client("flux")
-    talk(listener, spoken("the quick brown fox jumps over the dog"))
-    told = [frame["transcript"] for frame in listener.all("TurnInfo")]
-    assert told == sorted(told, key=len) and 1 < len(set(told)) <= len(told)
-
-
-def test_an_eager_end_is_confirmed_with_the_same_words_or_taken_back() -> None:
-    listener = client("flux", eager_eot_threshold="0.4")
-    talk(listener, spoken("one") + quiet(500) + spoken("two") + quiet(900))
-    assert turns(listener.take()) == [
-        ("StartOfTurn", ""),
-        ("EagerEndOfTurn", "one"),
-        ("TurnResumed", "one"),
-        ("EagerEndOfTurn", "one two"),
-        ("EndOfTurn", "one two"),
-    ]
-
-
-def test_a_turn_ends_also_when_its_last_words_are_made_out_after_its_last_audio() -> None:
-    listener = client("flux", hold_jobs=True)
-    audio = spoken("over the hill") + quiet(1_500)
-    talk(listener, audio[:19_200])
-    listener.run_jobs()
-    talk(listener, audio[19_200:])
-    assert [event for event, _ in turns(listener.frames)] == ["StartOfTurn"]
-    for _ in range(4):
-        listener.run_jobs()
-        listener.wait()
-    assert turns(listener.frames)[1:] == [("EndOfTurn", "over the hill")]
-
-
-def test_without_an_eager_threshold_there_is_no_eager_end() -> None:
-    listener = client("flux", eot_threshold="0.9")
-    talk(listener, spoken("one") + quiet(600) + spoken("two") + quiet(1_200))
-    assert [event for event, _ in turns(listener.take())] == ["StartOfTurn", "EndOfTurn"]
-
-
-def test_a_turn_ends_by_its_time_out_at_the_latest() -> None:
-    listener = client("flux", eot_threshold="1.0", eot_timeout_ms="2000")
-    talk(listener, spoken("one") + quiet(1_900))
-    assert [event for event, _ in turns(listener.frames)] == ["StartOfTurn"]
-    talk(listener, quiet(300))
-    assert listener.frames[-1]["trigger"] == "timeout"
 
 
 @pytest.mark.parametrize(
