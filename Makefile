@@ -12,7 +12,7 @@ SOURCES := aigw_notebook tests bench scripts
 # Each treats the messages of widgets in another way: see docs/front-ends.md.
 KERNELS := 6.31.0 7.0.1 7.3.0 7.4.0
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
-SLOW := kernel or browser or sdk or live or model or speech or processes or quiet
+SLOW := conformance or kernel or browser or sdk or live or model or speech or processes or quiet
 # Tests that watch a kernel or a page in time: they get the machine for themselves.
 ALONE := kernel or browser
 SPREAD := -n 2 --dist loadscope

@@ -15,6 +15,8 @@ from tests.conformance.checks import check_answer, check_records, check_sentence
 from tests.conformance.forms import Form
 from tests.conformance.middleman import WAYS, Middleman, Way
 
+pytestmark = pytest.mark.conformance
+
 TIMEOUT_S = 5.0
 """A wait that long is a hang."""
 

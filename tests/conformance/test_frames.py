@@ -19,6 +19,8 @@ from tests.conformance.checks import check_answer, check_records, check_sentence
 from tests.conformance.forms import ENGINES, FORMS, HASTY, Form
 from tests.conformance.middleman import Middleman
 
+pytestmark = pytest.mark.conformance
+
 KB = 1024
 SMALL_LIMIT = 64 * KB
 UNREADABLE = ("", "not json", "[]", "null", "7", '"text"', '{"type": ', "[" * 5_000, '{"a": 1e999}')

@@ -23,6 +23,8 @@ from tests.conformance.checks import check_answer, check_records, check_sentence
 from tests.conformance.forms import ANY_RATE, FORMS, Form, spoken
 from tests.conformance.test_turns import picture, weather
 
+pytestmark = pytest.mark.conformance
+
 SETTINGS: dict[str, dict[str, Any]] = {
     "tools": {"tools": [weather]},
     "temperature": {"temperature": 0.5},

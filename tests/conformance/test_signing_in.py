@@ -17,6 +17,8 @@ from tests.conformance.checks import check_answer, check_records, check_sentence
 from tests.conformance.forms import FORMS, NEEDS, Form
 from tests.conformance.middleman import WAYS, Middleman
 
+pytestmark = pytest.mark.conformance
+
 TOKEN = "planted-gateway-token-4711"
 KEY = "sk-planted-provider-key-0815"
 OPTION = "x_own_option"

@@ -15,6 +15,8 @@ from aigw_notebook.errors import ConfigurationError, UnknownProvider, Unsupporte
 from tests.conformance.forms import ENGINES, FORMS, HASTY
 from tests.conformance.installed import EXAMPLE
 
+pytestmark = pytest.mark.conformance
+
 
 def test_it_runs_through_every_test_of_this_folder(installed: str) -> None:
     assert installed in {form.address for form in FORMS}

@@ -14,6 +14,8 @@ from aigw_notebook.session import questions
 from tests.conformance.checks import check_answer, check_latency, check_records, check_sentence, check_usage
 from tests.conformance.forms import FORMS, QUESTION, Form, having, spoken
 
+pytestmark = pytest.mark.conformance
+
 PIECES = (TextDelta, OutputTranscript, AudioDelta)
 LONG = "say " + "again and " * 15
 

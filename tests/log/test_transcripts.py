@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 import aigw_notebook as aigw
 from aigw_notebook.gateway.local import LocalGateway
 from aigw_notebook.tables import SCHEMAS, Table
-
-
-@pytest.fixture
-def gateway() -> Iterator[LocalGateway]:
-    with LocalGateway() as running:
-        yield running
 
 
 def asked(gateway: LocalGateway, provider: str, question: str) -> aigw.Session:

@@ -18,6 +18,8 @@ from aigw_notebook.gateway.engines.hibari import HibariVoice
 from aigw_notebook.gateway.engines.phrases import FIRST_PHRASE, MAX_PHRASE, phrases
 from aigw_notebook.gateway.engines.timbre import TIMBRES, timbre_of
 
+pytestmark = pytest.mark.speech
+
 RATE = 16_000
 TEXT = "The gateway is open, and it stays open. Ask it anything!"
 

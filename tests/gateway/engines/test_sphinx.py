@@ -14,6 +14,8 @@ from tests.gateway.engines.listening import heard_live, holds_to_the_rules, is_d
 from tests.real_speech import QUESTIONS, RATE, said, word_error_rate
 from tests.speech import silence
 
+pytestmark = pytest.mark.speech
+
 
 @pytest.fixture(scope="module")
 def listener() -> SphinxListener:
