@@ -152,8 +152,8 @@ class Writer:
     def _pack(self, file: LogFile) -> None:
         """One piece of the packing that is to be done: lines that come meanwhile do not wait long."""
         if not self._looked_for_left_over:
-            self._looked_for_left_over = True
             self._to_pack += left_over(file.db)
+            self._looked_for_left_over = True
         elif self._to_pack and not pack_some(file, self._to_pack[0]):
             self._to_pack.pop(0)
 
