@@ -19,6 +19,7 @@ from .portal import portal, ticking
 from .providers import Provider, SessionSettings, TurnDetection, get
 from .session import BargeInMode, SessionCore, header_of, ruled
 from .session.needs import need
+from .session.spending import check_max_cost
 from .tools import Tool, as_tool
 
 __all__ = ["Connection", "connect", "embedded_gateway"]
@@ -139,6 +140,7 @@ def connect(
     timeout_s: float = 10.0,
     log: str | None = None,
     history: HistoryLike | None = None,
+    max_cost: float | None = None,
     quiet: bool = False,
 ) -> Connection:
     """A session with a provider, to be opened by `with`, `async with`, `await` or `.open()`.
@@ -163,6 +165,10 @@ def connect(
 
     `history` is what was said before, which the model then knows: (role, words) pairs, turns, a session or its
     recording. See `fork`, which begins a session where another one was.
+
+    `max_cost` is what the session may cost in US dollars, at the list price on the embedded gateway too. The turn that
+    passes it is finished; then the session is closed, and whoever asks again gets `SessionEnded`. A model without a
+    known price is refused. See docs/cost.md.
 
     Nothing is opened or sent yet. What the provider lacks, a missing key, an unknown provider: `ConfigurationError` and
     its kind, at once. Opening raises `Unreachable`, `Unauthorized` or `UpstreamRefused`. The line that says where the
@@ -192,6 +198,7 @@ def connect(
         options=dict(options or {}),
     )
     mode = mode_of(log)
+    check_max_cost(known.name, settings.model, max_cost)
     known.codec(settings, ids=lambda prefix: prefix)  # what the provider lacks is refused here, before anything opens
     endpoint = _endpoint(known, settings, gateway=gateway, token=token, api_key=api_key, auth=auth, direct=direct)
     return Connection(
@@ -206,6 +213,7 @@ def connect(
             log=open_log(mode),
             ids_seed=gateway.ids_seed if isinstance(gateway, LocalGateway) else None,
             history=past,
+            max_cost=max_cost,
         ),
         timeout_s=timeout_s,
         quiet=quiet,

@@ -6,19 +6,26 @@ A price that is not known makes a cost that is not known, never zero. An embedde
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from datetime import date
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import ConfigurationError
 from .events import Usage
+from .home import folder, shown
 from .records import Entry
 
-__all__ = ["Cost", "Price", "cost_of", "price_of", "prices"]
+if TYPE_CHECKING:
+    from .turn import Turn
 
+__all__ = ["Cost", "Price", "cost_of", "known_price", "money", "price_of", "prices", "usd_of_row", "usd_of_turn"]
+
+FILE = "prices.json"
 FILE_VARIABLE = "AIGW_PRICES"
 TOKENS = ("input_text", "cached_text", "input_audio", "cached_audio", "input_image", "output_text", "output_audio")
 
@@ -67,6 +74,21 @@ class Cost:
         rest = f", {self.unknown} not known" if self.unknown else ""
         return f"<Cost ${self.usd:.6f}{more}{rest}>"
 
+    def __str__(self) -> str:
+        """One short phrase, as "$0.0031", "no cost" or "not known"."""
+        if self.usd is None:
+            return "not known"
+        return f"{money(self.usd)}{f', {self.unknown} not known' if self.unknown else ''}"
+
+
+def money(usd: float) -> str:
+    """An amount as a short phrase."""
+    if usd == 0:
+        return "no cost"
+    if usd < 0.0001:
+        return "under $0.0001"
+    return f"${usd:.4f}" if usd < 0.1 else f"${usd:.2f}"
+
 
 def cost_of(entries: Iterable[Entry], *, provider: str, model: str | None, free: bool = False) -> Cost:
     """What these rows of a session cost. `free`: an emulator answered."""
@@ -80,58 +102,140 @@ def cost_of(entries: Iterable[Entry], *, provider: str, model: str | None, free:
     return Cost(usd, total, parts or {}, unknown=int(usd is None))
 
 
+def usd_of_row(entry: Entry, price: Price | None, *, free: bool) -> float | None:
+    """What this row alone adds to what is to be paid; None where it is not known, or stands in another row.
+
+    Tokens are paid for in the last row of their response, minutes and characters in the row of what the user said.
+    """
+    if free:
+        return 0.0
+    if price is None or not _is_charged(price, entry):
+        return None
+    parts = _parts(price, [entry])
+    return None if parts is None else sum(parts.values())
+
+
+def usd_of_turn(turn: Turn) -> float | None:
+    """What a turn costs, for a display: None where it is not known, and where the user's prices cannot be read."""
+    try:
+        return turn.cost.usd
+    except ConfigurationError:
+        return None
+
+
 def price_of(provider: str, model: str | None) -> Price | None:
-    """The price of a model in force; None where it is not known."""
-    named = os.environ.get(FILE_VARIABLE)
+    """The price of a model in force; None where it is not known. Raises `ConfigurationError` for a file in disorder."""
     key = (provider, model or "")
-    for table in (_own, _read(Path(named).expanduser()) if named else {}, _read(_BUILT_IN)):
+    for table in (_own, _users(), _built_in()):
         if key in table:
             return table[key]
     return None
 
 
+def known_price(provider: str, model: str | None) -> Price | None:
+    """The same, and None where the user's prices cannot be read: `connect`, `prices` and `turn.cost` say so."""
+    try:
+        return price_of(provider, model)
+    except ConfigurationError:
+        return None
+
+
 def prices(table: Mapping[tuple[str, str], Price] | None = None) -> dict[tuple[str, str], Price]:
     """All prices by (provider, model). With `table`, those in it hold from now on, over the file's and the built-in.
 
-    An empty `table` takes back what was given before. The file is the one that `AIGW_PRICES` names, in the form of the
-    package's own `prices.json`.
+    An empty `table` takes back what was given before. The file is `prices.json` in the folder of the log, or the one
+    that `AIGW_PRICES` names, in the form of the package's own.
     """
     if table is not None:
         _own.clear()
         _own.update(table)
-    named = os.environ.get(FILE_VARIABLE)
-    return {**_read(_BUILT_IN), **(_read(Path(named).expanduser()) if named else {}), **_own}
+    return {**_built_in(), **_users(), **_own}
 
 
-_BUILT_IN = Path(__file__).with_name("prices.json")
+Table = Mapping[tuple[str, str], Price]
+
 _own: dict[tuple[str, str], Price] = {}
 
 
-@cache
-def _read(path: Path) -> dict[tuple[str, str], Price]:
+def _built_in() -> Table:
+    return _read(Path(__file__).with_name(FILE), 0, 0)
+
+
+def _users() -> Table:
+    """The prices in the user's file, as it is now; none where there is no file."""
+    named = os.environ.get(FILE_VARIABLE)
+    path = Path(named).expanduser() if named else folder() / FILE
+    if not named and not os.path.exists(path):  # noqa: PTH110 - says no also of a folder that may not be entered
+        return {}
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["prices"]
-        return {(entry["provider"], model): _price(entry) for entry in entries for model in entry["models"]}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise ConfigurationError(
-            f"the prices in {path.name} cannot be read ({error}): write them as docs/cost.md says, or unset "
-            f"{FILE_VARIABLE}"
-        ) from None
+        told = path.stat()
+        return _read(path, told.st_mtime_ns, told.st_size)
+    except OSError as error:
+        why: object = error.strerror
+    except KeyError as error:
+        why = f"an entry has no {error}"
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        why = error
+    raise ConfigurationError(
+        f"the prices in {shown(path)} cannot be read ({why}): write them as docs/cost.md says, or "
+        f"{f'unset {FILE_VARIABLE}' if named else 'move the file away'}"
+    )
+
+
+@lru_cache(8)
+def _read(path: Path, changed_ns: int, size: int) -> Table:
+    """The table in that file, read anew when it has changed."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found.get("currency", "USD") != "USD":
+        raise ValueError(f"the currency is {found['currency']!r}: give US dollars, USD")
+    return {(entry["provider"], model): _price(entry) for entry in found["prices"] for model in entry["models"]}
+
+
+_FIELDS = {
+    "provider", "models", "as_of", "source", "read_in", "per_million_tokens", "per_minute_heard", "per_1000_characters",
+}  # fmt: skip
 
 
 def _price(entry: Mapping[str, Any]) -> Price:
-    tokens = {name: float(rate) for name, rate in entry.get("per_million_tokens", {}).items()}
-    wrong = sorted(tokens.keys() - set(TOKENS))
-    if wrong:
-        raise ValueError(f"{wrong[0]} is none of {', '.join(TOKENS)}")
+    _check_names(entry, _FIELDS)
+    tokens = {name: _rate(rate) for name, rate in entry.get("per_million_tokens", {}).items()}
+    _check_names(tokens, TOKENS)
     minute, characters = entry.get("per_minute_heard"), entry.get("per_1000_characters")
+    if not tokens and minute is None and characters is None:
+        raise ValueError(f"an entry of {entry['provider']} has no rate")
+    as_of = entry.get("as_of", "")
+    if as_of:
+        date.fromisoformat(as_of)
     return Price(
         tokens,
-        None if minute is None else float(minute),
-        None if characters is None else float(characters),
-        entry.get("as_of", ""),
+        None if minute is None else _rate(minute),
+        None if characters is None else _rate(characters),
+        as_of,
         entry.get("source", ""),
     )
+
+
+def _check_names(named: Iterable[str], known: Iterable[str]) -> None:
+    wrong = sorted(set(named) - set(known))
+    if wrong:
+        raise ValueError(f"{wrong[0]} is none of {', '.join(sorted(known))}")
+
+
+def _rate(value: Any) -> float:
+    rate = float(value)
+    if isinstance(value, bool | str) or not (math.isfinite(rate) and rate >= 0):
+        raise ValueError(f"{value!r} is no rate")
+    return rate
+
+
+def _is_charged(price: Price, entry: Entry) -> bool:
+    """Whether money is counted at this row."""
+    if entry.usage is not None:
+        return bool(price.tokens)
+    if entry.role != "user":
+        return False
+    heard = price.per_minute_heard is not None and entry.audio_bytes > 0
+    return heard or (price.per_1000_characters is not None and entry.kind == "text")
 
 
 def _parts(price: Price, entries: list[Entry]) -> dict[str, float] | None:

@@ -41,7 +41,7 @@ class SessionFace(Told):
     def _origin(self) -> dict[str, Any]:
         """The provider as it is (it may be in no registry), and what it was asked for."""
         kept = {name: getattr(self.settings, name) for name in _TAKEN_OVER}
-        return {"provider": self.core.provider, **kept}
+        return {"provider": self.core.provider, "max_cost": self.core.spending.max_cost, **kept}
 
     @property
     def log(self) -> LogState:
@@ -62,6 +62,11 @@ class SessionFace(Told):
     def closed(self) -> bool:
         """Whether the session is over, by `close` or by the peer."""
         return self.core.closed
+
+    @property
+    def limit_reached(self) -> str | None:
+        """Why `max_cost` ended this session, in one line; None where it has not."""
+        return self.core.spending.reason
 
     def add_player(self, player: Playback) -> None:
         """Let `player` play the answers from now on: it is silenced on a barge-in, and says what was heard."""

@@ -59,6 +59,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("item_id", "str", "The provider's id of the item"),
     Column("response_id", "str", "The provider's id of the response"),
     Column("gateway_log_id", "str", "The gateway's log id of the session"),
+    Column("cost_usd", "float", "What is paid for this row, in US dollars; null if not known, or told in another row"),
 )  # fmt: skip
 
 
@@ -158,7 +159,7 @@ class Entry:
         self.sound = []
         return freed, 0 if found else freed
 
-    def row(self, seq: int, *, session: Row, started_at: str) -> Row:
+    def row(self, seq: int, *, session: Row, started_at: str, cost_usd: float | None = None) -> Row:
         """This entry as a flat dict in the columns of `COLUMNS`.
 
         `session` holds the columns that are the same in every row of a session.
@@ -199,6 +200,7 @@ class Entry:
             "item_id": self.item_id,
             "response_id": self.response_id,
             "gateway_log_id": session["gateway_log_id"],
+            "cost_usd": cost_usd,
         }
 
 

@@ -8,7 +8,7 @@ reordered.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from .audio.formats import AudioFormat
@@ -200,7 +200,7 @@ class Transcript(Written):
 
     def records_from(self, seq: int) -> list[Row]:
         """The rows from the one at position `seq` on."""
-        return [self._row(entry, number) for number, entry in enumerate(self.entries[seq - 1 :], seq)]
+        return self._rows(enumerate(self.entries[seq - 1 :], seq))
 
     @property
     def usage(self) -> Usage:
@@ -483,17 +483,4 @@ class Transcript(Written):
             self.audio_bytes_dropped += lost
 
     def _rows_of(self, turn: Turn) -> list[Row]:
-        return [self._row(entry, seq) for seq, entry in enumerate(list(self.entries), 1) if entry.turn is turn]
-
-    def _row(self, entry: Entry, seq: int) -> Row:
-        session = {
-            "session_id": self.session_id,
-            "provider": self.provider,
-            "model": self.model,
-            "gateway_log_id": self.gateway_log_id,
-        }
-        return entry.row(seq, session=session, started_at=self._utc(entry.start_ms))
-
-    def _utc(self, t_ms: float) -> str:
-        moment = self.started_at + timedelta(milliseconds=t_ms)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return self._rows((seq, entry) for seq, entry in enumerate(list(self.entries), 1) if entry.turn is turn)

@@ -1,15 +1,17 @@
-"""What is made of a transcript: its written forms and its cost, as methods of it."""
+"""What is made of a transcript: its rows, its written forms and its cost, as methods of it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from .cost import Cost, cost_of, known_price, usd_of_row
+
 if TYPE_CHECKING:
-    from .cost import Cost
-    from .records import Entry
+    from .records import Entry, Row
     from .transcript import Transcript
 
 __all__ = ["Written"]
@@ -20,6 +22,31 @@ class Written:
 
     In each form its words are escaped, whatever they are.
     """
+
+    @property
+    def is_free(self) -> bool:
+        """Whether an emulator answered, which costs nothing."""
+        return ", embedded gateway at " in cast("Transcript", self).where
+
+    def _rows(self, entries: Iterable[tuple[int, Entry]]) -> list[Row]:
+        """These entries, each with its position in the session, as rows."""
+        told, free = cast("Transcript", self), self.is_free
+        price = None if free else known_price(told.provider, told.model)
+        session = {
+            "session_id": told.session_id,
+            "provider": told.provider,
+            "model": told.model,
+            "gateway_log_id": told.gateway_log_id,
+        }
+        return [
+            entry.row(
+                seq,
+                session=session,
+                started_at=_utc(told.started_at, entry.start_ms),
+                cost_usd=usd_of_row(entry, price, free=free),
+            )
+            for seq, entry in entries
+        ]
 
     def to_markdown(self) -> str:
         """The conversation as Markdown."""
@@ -39,17 +66,12 @@ class Written:
 
     def spent(self, entries: Iterable[Entry]) -> Cost:
         """What these rows cost; see `cost`."""
-        from .cost import cost_of
-
         told = cast("Transcript", self)
-        free = ", embedded gateway at " in told.where
-        return cost_of(entries, provider=told.provider, model=told.model, free=free)
+        return cost_of(entries, provider=told.provider, model=told.model, free=self.is_free)
 
     @property
     def cost(self) -> Cost:
         """What the session costs so far: the sum of its turns, as far as they are known."""
-        from .cost import Cost
-
         turns = [turn for turn in list(cast("Transcript", self).turns) if turn.status != "running"]
         return sum((turn.cost for turn in turns), Cost(usd=0.0, list_usd=0.0) if not turns else Cost())
 
@@ -69,3 +91,8 @@ def _text(transcript: Written, suffix: str) -> str:
     from .exports import text_of
 
     return text_of(cast("Transcript", transcript), suffix)
+
+
+def _utc(started_at: datetime, t_ms: float) -> str:
+    moment = started_at + timedelta(milliseconds=t_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

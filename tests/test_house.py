@@ -37,6 +37,7 @@ FLOORS: dict[str, int] = {
     "errors": 0,
     "events": 1,
     "audio": 1,
+    "home": 1,
     "endpoint": 2,
     "tools": 2,
     "turn": 2,

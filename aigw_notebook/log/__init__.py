@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..home import folder, shown
 from ..lines import Log, MemoryLog
-from .place import Mode, folder, log_path, mode_of, shown
+from .place import Mode, log_path, mode_of
 from .purging import purge
 from .reader import LoggedSession, LogReader
 from .session_log import SessionLog

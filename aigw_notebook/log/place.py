@@ -7,23 +7,14 @@ from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 from ..errors import ConfigurationError
+from ..home import folder
 
-__all__ = ["FILE", "Mode", "folder", "log_path", "mode_of", "shown"]
+__all__ = ["FILE", "Mode", "log_path", "mode_of"]
 
 Mode: TypeAlias = Literal["on", "memory", "off"]
 """`on`: in a file, across sessions and kernels; `memory`: until the session object is gone; `off`: nowhere."""
 
 FILE = "log.sqlite3"
-
-
-def folder() -> Path:
-    """The folder of this package's data: `AIGW_NOTEBOOK_HOME`, else the one that the system keeps for the user."""
-    named = os.environ.get("AIGW_NOTEBOOK_HOME")
-    if named:
-        return Path(named).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("aigw_notebook", appauthor=False)
 
 
 def log_path() -> Path:
@@ -40,11 +31,3 @@ def mode_of(wanted: str | None) -> Mode:
             return known
     source = "log" if wanted else "AIGW_NOTEBOOK_LOG"
     raise ConfigurationError(f"{source}={word!r} is not known; use one of: {', '.join(get_args(Mode))}")
-
-
-def shown(path: Path) -> str:
-    """The path as a person writes it, the home folder as `~`."""
-    try:
-        return str(Path("~") / path.relative_to(Path.home()))
-    except (ValueError, RuntimeError):
-        return str(path)

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ..errors import ConfigurationError
+from ..home import shown
 from .file import connected
 from .packing import is_running
-from .place import log_path, shown
+from .place import log_path
 from .schema import transaction
 from .writer import flush
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigurationError
+from ..home import shown
 from ..lines import Line
 from ..recording import Header, Recording
 from ..records import COLUMNS, Row
 from .form import Stored, read_header, restore
-from .place import log_path, shown
+from .place import log_path
 from .schema import check
 
 __all__ = ["LogReader", "LoggedSession", "lines_of"]

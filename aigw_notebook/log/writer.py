@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from ..home import shown
 from .file import LogFile
 from .packing import left_over, pack_some
-from .place import shown
 
 if TYPE_CHECKING:
     from .session_log import SessionLog

@@ -49,16 +49,16 @@ from .bargein import BargeIn, BargeInMode
 from .dial import dial
 from .keeping import header_of, until_kept
 from .lifetime import Lifetime
-from .needs import check_question, check_wait, need
+from .needs import check_wait, need
 from .playback import Playback
-from .questions import Question, Questions
+from .questions import Questions, question_of, request_of
 from .reading import read, without_secrets
 from .seeding import seed
 from .sinks import Sink, Sinks
+from .spending import Spending
 from .toolrun import ToolRunner
 from .turns import TurnDriver
 from .updates import Updates, changed
-from .user_input import encoded_image, read_audio
 from .voice import VoiceInput
 from .wire import Wire
 
@@ -87,6 +87,7 @@ class SessionCore:
         log: Log | None = None,
         ids_seed: str | None = None,
         history: History = NO_HISTORY,
+        max_cost: float | None = None,
     ) -> None:
         self.provider = provider
         self.settings = settings
@@ -137,6 +138,8 @@ class SessionCore:
         )
         self._barge_in = self._make_barge_in(barge_in, hold_s)
         self._questions = self._make_questions()
+        self.spending = Spending(self.transcript, self._life, max_cost, self._questions.settled, self.close)
+        self.spending.watch(self.sinks)
         self.turn_settled = self._turns.settled
         self._reactions = self._reaction_table()
 
@@ -199,6 +202,7 @@ class SessionCore:
             if self._codec.ready is None:
                 self._life.be_ready()
             await self._life.until_ready(timeout_s)
+            self.spending.check()
             known = self.provider.capabilities.editable_history
             await seed(self.history, self.sinks, self._send, confirmed=known, timeout_s=timeout_s)
         except BaseException:
@@ -208,6 +212,7 @@ class SessionCore:
     async def close(self) -> None:
         """End the session. A running turn is cancelled and its records are kept. Closing twice does nothing."""
         if self._closing:
+            await self.spending.over()
             return
         self._closing = True
         if self.transcript.current is not None:
@@ -216,6 +221,7 @@ class SessionCore:
             await self._wire.close()
         await self._barge_in.close()
         await self._turns.close()
+        await self.spending.stop()
         self.closed = True
         await until_kept(self.log)
 
@@ -246,18 +252,10 @@ class SessionCore:
         """
         self._check_open()
         check_wait(timeout_s)
-        images = () if image is None else (encoded_image(image),)
-        sound = None if audio is None else read_audio(audio, sample_rate)
-        check_question(self.provider, text, sound, images)
-        if out_of_band:
-            need(self.provider, "out_of_band", "answers outside the conversation")
-        request = CreateResponse(
-            instructions=text if out_of_band and instructions is None else instructions,
-            modalities=(modalities,) if isinstance(modalities, str) else tuple(modalities or ()) or None,
-            out_of_band=out_of_band,
-        )
-        question = Question(text=text, images=images, sound=sound, sample_rate=sample_rate)
+        question = question_of(self.provider, text, audio, sample_rate, image)
+        request = request_of(self.provider, text, instructions, modalities, out_of_band=out_of_band)
         turn = await self._questions.ask(question, request, timeout_s=timeout_s)
+        await self.spending.over()
         await until_kept(self.log)
         return turn
 
@@ -266,7 +264,8 @@ class SessionCore:
 
         The way to get the answers to `send_audio`. Raises `TurnTimeout`, and `SessionEnded` when the session is over.
         """
-        self._check_open()
+        if not self._turns.unclaimed:
+            self._check_open()
         try:
             turn = await self._turns.next_end(timeout_s=timeout_s)
         except TimeoutError:
@@ -435,7 +434,8 @@ class SessionCore:
         self._alarm.stop()
         self._life.end(code, reason, wanted=self._closing, silent=self._wire is not None and not self._wire.heard)
         self._updates.lose(self._life.ended)
-        self._emit(without_secrets(SessionClosed(code=code, reason=reason, by_us=self._closing), self.endpoint.secrets))
+        closed = SessionClosed(code=code, reason=self.spending.reason or reason, by_us=self._closing)
+        self._emit(without_secrets(closed, self.endpoint.secrets))
         self._questions.lose()
         self._turns.lose(self._life.ended)
         self.on_over()

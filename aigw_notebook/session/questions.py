@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import AigwError, SessionBusy, TurnTimeout
 from ..events import AppendText, ClientEvent, CreateResponse, InputTranscript, InputTranscriptFailed
+from ..providers.base import Provider
 from ..transcript import Transcript
 from ..turn import Turn, TurnStatus
 from .lifetime import Lifetime
+from .needs import check_question, need
 from .turns import TurnDriver
+from .user_input import encoded_image, read_audio
 from .voice import VoiceInput
 
-__all__ = ["Question", "Questions"]
+__all__ = ["Question", "Questions", "question_of", "request_of"]
 
 WORDS_TIMEOUT_S = 2.0
 """How long a question waits, after the answer, for the provider's transcript of what the user said."""
@@ -29,6 +32,32 @@ class Question:
     images: tuple[bytes, ...] = ()
     sound: Any = None
     sample_rate: int | None = None
+
+
+def question_of(provider: Provider, text: str | None, audio: Any, sample_rate: int | None, image: Any) -> Question:
+    """The question that a caller has given; `ConfigurationError` or `Unsupported` where the provider cannot take it."""
+    images = () if image is None else (encoded_image(image),)
+    sound = None if audio is None else read_audio(audio, sample_rate)
+    check_question(provider, text, sound, images)
+    return Question(text=text, images=images, sound=sound, sample_rate=sample_rate)
+
+
+def request_of(
+    provider: Provider,
+    text: str | None,
+    instructions: str | None,
+    modalities: Sequence[str] | str | None,
+    *,
+    out_of_band: bool,
+) -> CreateResponse:
+    """What the model is asked to do about a question; one outside the conversation is in the instructions itself."""
+    if out_of_band:
+        need(provider, "out_of_band", "answers outside the conversation")
+    return CreateResponse(
+        instructions=text if out_of_band and instructions is None else instructions,
+        modalities=(modalities,) if isinstance(modalities, str) else tuple(modalities or ()) or None,
+        out_of_band=out_of_band,
+    )
 
 
 class Questions:
@@ -71,6 +100,7 @@ class Questions:
         self._asking = True
         try:
             await self._wait_free(timeout_s)
+            self._life.check(is_open=True)  # it may have ended meanwhile
             turn = self._turns.begin(out_of_band=request.out_of_band, claimed=True)
             try:
                 await self._hand_over(turn, question)

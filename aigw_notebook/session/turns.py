@@ -76,6 +76,11 @@ class TurnDriver:
         self._waiters: dict[Turn, asyncio.Future[None]] = {}
         self._ended: asyncio.Queue[Turn | AigwError] = asyncio.Queue(MAX_UNCLAIMED_TURNS)
 
+    @property
+    def unclaimed(self) -> int:
+        """How many ended turns, or the end of the session after them, wait for `next_end`."""
+        return self._ended.qsize()
+
     # ------------------------------------------------------------------------------------------------ begin and ask
 
     def begin(self, *, out_of_band: bool = False, claimed: bool = False) -> Turn:
