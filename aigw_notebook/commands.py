@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 from traitlets import TraitError
 
 from .completion import Vocabulary
+from .cost import money
 from .display import Table, publish
 from .errors import ConfigurationError
 from .slots import ALL
 
 if TYPE_CHECKING:
+    from .faces import Session
     from .magics import AigwMagics
     from .providers.base import Provider
 
@@ -69,6 +71,7 @@ def _status(magics: AigwMagics) -> Table | None:
             "state": "closed" if slot.session.closed else "open",
             "age_s": round(time.monotonic() - slot.opened_at),
             "turns": len(slot.session.turns),
+            "cost": _cost(slot.session),
         }
         for name, slot in magics.slots
     ]
@@ -76,6 +79,13 @@ def _status(magics: AigwMagics) -> Table | None:
         print("No session is open; ask a question with %%aigw first.")
         return None
     return Table(rows)
+
+
+def _cost(session: Session) -> str | None:
+    """The money so far, and the limit where there is one; None where it is not known."""
+    cost, limit = session.cost, session.core.spending.max_cost
+    told = None if cost.usd is None else str(cost)
+    return told if limit is None else f"{told or 'not known'}, at most {money(limit)}"
 
 
 def _sessions(magics: AigwMagics) -> Table | None:
@@ -182,7 +192,7 @@ def _version_of(package: str) -> str:
 
 COMMANDS: dict[str, Command] = {
     "help": Command(_help, "", "This list."),
-    "status": Command(_status, "", "The open sessions: where each is connected, its age and its turns."),
+    "status": Command(_status, "", "The open sessions: where each is connected, its age, its turns and its cost."),
     "sessions": Command(_sessions, "", "Their names."),
     "records": Command(
         _records,

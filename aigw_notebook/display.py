@@ -15,6 +15,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .cost import money, usd_of_turn
+
 if TYPE_CHECKING:
     from IPython.display import Audio
 
@@ -29,12 +31,16 @@ __all__ = [
     "file_name",
     "formatted",
     "in_kernel",
+    "paid",
     "picture_bundles",
     "player",
     "publish",
     "show_turn",
     "text_bundle",
 ]
+
+DOLLAR = r"\$"
+"""The sign in Markdown, where two bare ones enclose a formula."""
 
 EMBED_BYTES = 2_000_000
 """Base64 characters of audio that one output may hold; a longer answer is a WAV file beside the notebook."""
@@ -91,14 +97,25 @@ def _show_static(turn: Turn) -> None:
         publish(audio_output(clip, file_name(turn)))
 
 
-def text_bundle(turn: Turn) -> dict[str, str]:
-    """The MIME bundle of a turn's text, with a word on how it ended when that was not the plain way."""
+def text_bundle(turn: Turn, *, with_cost: bool = False) -> dict[str, str]:
+    """The MIME bundle of a turn's text, with a word on how it ended when that was not the plain way.
+
+    `with_cost` adds what is to be paid for it, see `paid`.
+    """
     text = turn.text or _without_words(turn)
-    note = "" if turn.status == "completed" else f"({turn.status})"
+    words = ("" if turn.status == "completed" else f"({turn.status})", paid(turn) if with_cost else "")
+    note = " ".join(word for word in words if word)
+    emphasized = note and f"*{note.replace('$', DOLLAR)}*"
     return {
-        "text/markdown": "\n\n".join(part for part in (text, note and f"*{note}*") if part) or "*(no answer)*",
+        "text/markdown": "\n\n".join(part for part in (text, emphasized) if part) or "*(no answer)*",
         "text/plain": " ".join(part for part in (text, note) if part) or "(no answer)",
     }
+
+
+def paid(turn: Turn) -> str:
+    """What is to be paid for a turn, as one short phrase; empty where that is nothing, or is not known."""
+    usd = usd_of_turn(turn)
+    return money(usd) if usd else ""
 
 
 def _without_words(turn: Turn) -> str:
@@ -132,7 +149,7 @@ def _as_text(turn: Turn) -> dict[str, Any]:
 def _as_json(turn: Turn) -> dict[str, Any]:
     names = ("number", "provider", "where", "status", "error", "user_text", "text")
     known = {name: getattr(turn, name) for name in names}
-    known |= {"latency": asdict(turn.latency), "usage": asdict(turn.usage)}
+    known |= {"latency": asdict(turn.latency), "usage": asdict(turn.usage), "cost_usd": usd_of_turn(turn)}
     known["tool_calls"] = [asdict(use) for use in turn.tool_calls]
     return {"application/json": known, "text/plain": json.dumps(known, ensure_ascii=False, indent=2)}
 

@@ -26,7 +26,7 @@ from .completion import Vocabulary, make_matcher
 from .errors import AigwError, ConfigurationError, GatewayError
 from .interpolation import interpolate
 from .options import OPTIONS, check_question, read_files, usual_session
-from .slots import Player, Slot, Slots
+from .slots import AT_THE_LIMIT, Player, Slot, Slots
 
 if TYPE_CHECKING:
     from .connection import Connection
@@ -240,6 +240,8 @@ class AigwMagics(Magics):
         turn.shown = True
         self._marked.append(turn)
         self._hint_at_voice(asking, turn)
+        if asking.session is not None and asking.session.limit_reached:
+            _say(f"aigw: {asking.session.limit_reached}; {AT_THE_LIMIT}")
         return turn
 
     def _hint_at_voice(self, asking: Asking, turn: Turn) -> None:
@@ -303,7 +305,7 @@ class AigwMagics(Magics):
 
     def _wanted(self, options: Any) -> dict[str, Any]:
         """The settings a cell asks for; those it leaves out stay as they are."""
-        found = {name: getattr(options, name) for name in ("model", "voice", "instructions", "replay")}
+        found = {name: getattr(options, name) for name in ("model", "voice", "instructions", "replay", "max_cost")}
         found["tools"] = self._tools(options.tools) if options.tools else None
         found["modalities"] = ("text",) if options.no_audio else None
         return {name: value for name, value in found.items() if value is not None}

@@ -29,6 +29,10 @@ OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("--record",), {"metavar": "FILE.aigw", "help": "save the session to this file after the answer"}),
     (("--replay",), {"metavar": "FILE.aigw", "help": "play this recorded session instead of asking a model"}),
     (("--raw",), {"action": "store_true", "help": "leave {{...}} in the prompt as it is"}),
+    (
+        ("--max-cost",),
+        {"type": float, "metavar": "USD", "help": "close the session when it has cost more than so many US dollars"},
+    ),
     (("--timeout",), {"type": float, "metavar": "SECONDS", "help": "longest silence before the turn is given up"}),
     (
         ("-f", "--format"),

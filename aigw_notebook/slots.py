@@ -8,17 +8,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, SessionEnded
 
 if TYPE_CHECKING:
     from .faces import Session
     from .gateway.local import LocalGateway
     from .records import Row
 
-__all__ = ["ALL", "Player", "Slot", "Slots"]
+__all__ = ["ALL", "AT_THE_LIMIT", "Player", "Slot", "Slots"]
 
 ALL = "all"
 """In the place of a session's name: every session there was."""
+
+AT_THE_LIMIT = "--new begins another conversation, and so does another --max-cost"
+"""What to do where `max_cost` has ended a session."""
 
 MAX_FINISHED = 64
 """How many finished sessions are remembered by their rows; beyond it the oldest is let go."""
@@ -52,16 +55,21 @@ class Slots:
         return tuple(self._slots)
 
     def why_new(self, name: str, provider: str, wanted: dict[str, Any], *, new: bool) -> str | None:
-        """Why a cell cannot go on with the session of that name: None when it can, "" when there was none."""
+        """Why a cell cannot go on with the session of that name: None when it can, "" when there was none.
+
+        Raises `SessionEnded` where its `max_cost` ended it: another one takes a word from the user.
+        """
         slot = self._slots.get(name)
         if slot is None:
             return ""
+        changed = [key for key, value in wanted.items() if slot.settings.get(key) != value]
+        changed += ["provider"] if slot.provider != provider else []
         if slot.session.closed:
+            if slot.session.limit_reached and not new and "max_cost" not in changed:
+                raise SessionEnded(f"{slot.session.limit_reached}; {AT_THE_LIMIT}")
             return "the session before has ended"
         if new:
             return "you asked for it"
-        changed = [key for key, value in wanted.items() if slot.settings.get(key) != value]
-        changed += ["provider"] if slot.provider != provider else []
         return f"changed {', '.join(changed)}" if changed else None
 
     def settings(self, name: str, provider: str, wanted: dict[str, Any], *, new: bool) -> dict[str, Any]:

@@ -15,7 +15,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from .audio.formats import AudioFormat
-from .display import audio_offer, audio_output, file_name, in_kernel, picture_bundles, player, publish, text_bundle
+from .display import (
+    audio_offer,
+    audio_output,
+    file_name,
+    in_kernel,
+    paid,
+    picture_bundles,
+    player,
+    publish,
+    text_bundle,
+)
 from .events import AnyEvent, AudioDelta, OutputTranscript, TextDelta, ToolCall, ToolFinished
 from .pacing import AudioSegments, GrowingText, Scheduler, TextBatches
 
@@ -143,7 +153,7 @@ class TerminalView:
         """Nothing runs by itself here."""
 
     def close(self, turn: Turn | None, *, text: dict[str, Any] | None = None, audio: bool = True) -> None:
-        """End the line; say how the turn ended and where its audio is."""
+        """End the line; say how the turn ended, where its audio is and what is to be paid for it."""
         self._jobs.run(0)
         if turn is None:
             return
@@ -151,6 +161,7 @@ class TerminalView:
         notes = [whole["text/plain"]] if whole else []
         notes += [f"({turn.status})"] if self._wrote and turn.status != "completed" else []
         notes += [audio_offer(turn)] if audio and turn.audio is not None else []
+        notes += [cost] if not text and (cost := paid(turn)) else []
         print(("\n" if self._wrote else "") + "\n".join(notes), flush=True)
 
     def _write(self, piece: str) -> None:
@@ -243,7 +254,8 @@ class NotebookView:
         self._jobs.run(0)
         if self._widget is not None and (turn is None or turn.status in ("cancelled", "interrupted")):
             self._widget.hush()  # the segments; the speaker has been silenced by the session
-        self._show_text(text or (text_bundle(turn) if turn is not None else {"text/plain": "(no answer)"}))
+        whole = {"text/plain": "(no answer)"} if turn is None else text_bundle(turn, with_cost=True)
+        self._show_text(text or whole)
         for picture in picture_bundles(turn) if turn is not None else ():
             publish(picture)
         clip = turn.audio if turn is not None and audio else None

@@ -13,6 +13,7 @@ import pytest
 from aigw_notebook import display, views
 from aigw_notebook.audio.formats import PCM16_24K
 from aigw_notebook.audio.wav import read_wav
+from aigw_notebook.cost import Cost
 from aigw_notebook.events import AudioDelta, OutputTranscript, ResponseStarted, TextDelta, ToolCall, ToolFinished
 from aigw_notebook.transcript import Transcript
 from aigw_notebook.turn import Turn
@@ -55,6 +56,23 @@ def turn_of(*events: Any, status: Any = "completed") -> Turn:
 )
 def test_the_text_of_a_turn_says_how_it_ended(turn: Turn, markdown: str, plain: str) -> None:
     assert display.text_bundle(turn) == {"text/markdown": markdown, "text/plain": plain}
+
+
+def test_a_cell_ends_with_what_is_to_be_paid_for_it() -> None:
+    turn = turn_of(words("It costs $5."), status="cancelled")
+    turn.spent = lambda entries: Cost(usd=0.00314, list_usd=0.00314)
+    assert display.text_bundle(turn, with_cost=True) == {
+        "text/markdown": "It costs $5.\n\n*(cancelled) \\$0.0031*",
+        "text/plain": "It costs $5. (cancelled) $0.0031",
+    }
+    assert "0.0031" not in str(display.text_bundle(turn)), "shown again it is the answer alone"
+
+
+@pytest.mark.parametrize("cost", [Cost(), Cost(usd=0.0, list_usd=0.5)], ids=["not known", "free"])
+def test_a_cell_says_nothing_of_money_that_is_not_known_or_not_paid(cost: Cost) -> None:
+    turn = turn_of(words("Because."))
+    turn.spent = lambda entries: cost
+    assert display.text_bundle(turn, with_cost=True) == display.text_bundle(turn)
 
 
 def test_the_player_holds_the_very_samples_and_does_not_start_by_itself() -> None:
@@ -103,6 +121,7 @@ def test_a_turn_as_json_is_plain_data() -> None:
     assert known == json.loads(json.dumps(bundle["application/json"]))
     assert (known["text"], known["status"], known["user_text"]) == ("Because.", "completed", "why?")
     assert known["latency"]["first_token_ms"] == 2.0
+    assert known["cost_usd"] is None
 
 
 def test_a_table_escapes_its_html_and_lines_up_its_text() -> None:
@@ -227,6 +246,14 @@ def test_the_widget_stands_where_the_text_will_be(page: Page) -> None:
     page.view.close(turn_of(words("Because.")))
     assert page.published[-1] == (place, True, {"text/markdown": "Because.", "text/plain": "Because."})
     assert page.view._widget is not None and page.view._widget.comm is None
+
+
+def test_the_static_text_ends_with_the_money(page: Page) -> None:
+    turn = turn_of(words("Because."))
+    turn.spent = lambda entries: Cost(usd=0.00314, list_usd=0.00314)
+    page.view.shut()
+    page.view.close(turn)
+    assert page.published[-1][2]["text/plain"] == "Because. $0.0031"
 
 
 def test_a_view_is_sent_what_it_has_not_got(page: Page) -> None:

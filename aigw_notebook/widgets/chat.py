@@ -170,7 +170,7 @@ class ChatPanel(anywidget.AnyWidget):
 
     def reconnect(self) -> None:
         """Open the session, or a new one in the place of one that has ended."""
-        portal().run(self._driver.open())
+        portal().run(self._driver.reconnect())
 
     @property
     def waiting(self) -> tuple[str, ...]:
@@ -245,7 +245,7 @@ class ChatPanel(anywidget.AnyWidget):
             "edit": lambda content, buffers: self._do(driver.edit(str(content["id"]), _question(content))),
             "regenerate": lambda content, buffers: self._do(driver.regenerate()),
             "clear": lambda content, buffers: self._do(driver.clear()),
-            "reconnect": lambda content, buffers: self._do(driver.open()),
+            "reconnect": lambda content, buffers: self._do(driver.reconnect()),
             "approve": lambda content, buffers: self.approve(str(content["id"]), bool(content["yes"])),
             "microphone": self._on_microphone,
             "chunk": lambda content, buffers: self._call(microphone.take, bytes(buffers[0]), content.get("seq")),

@@ -102,6 +102,7 @@ class ChatDriver:
         self._asking: asyncio.Task[Turn] | None = None
         self._asked_with: list[str] = []
         self._stale = ""
+        self._limit: str | None = None
 
     # ---------------------------------------------------------------------------------------------------- sessions
 
@@ -129,6 +130,8 @@ class ChatDriver:
                 return core
             if self._given is not None:
                 raise SessionEnded("the session that this panel shows is over; open another and make a new panel")
+            if self._limit is not None:
+                raise SessionEnded(f"{self._limit}; Reconnect goes on in a new session, which may cost as much again")
             self._page.mark(status="connecting", error="")
             try:
                 return await self._open(core)
@@ -169,6 +172,11 @@ class ChatDriver:
         )
         self.screen.settle()
         return run
+
+    async def reconnect(self) -> SessionCore:
+        """The open session; a new one where the one before has ended, also by its `max_cost`."""
+        self._limit = None
+        return await self.open()
 
     async def close(self) -> None:
         """End the session, unless it was given, and all that waits."""
@@ -255,7 +263,7 @@ class ChatDriver:
         if self._given is not None:
             raise Unsupported("this panel shows a session of yours: it cannot begin a new one")
         await self._hush()
-        core = self.core
+        core, self._limit = self.core, None
         for run in self.runs:
             run.said.hidden.update(range(len(run.core.transcript.turns) + 1))
         self.screen.clear()
@@ -433,6 +441,7 @@ class ChatDriver:
 
     def _on_closed(self, run: Run, event: SessionClosed) -> None:
         if run is self.run and not self.closed:
+            self._limit = run.core.spending.reason
             reason = event.reason or f"close code {event.code}"
             self._page.mark(status="ended", running=False, ends_at=None, ended=reason)
 

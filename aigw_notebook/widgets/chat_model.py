@@ -11,12 +11,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..cost import usd_of_turn
+
 if TYPE_CHECKING:
     from ..records import Entry
     from ..transcript import Transcript
     from ..turn import Turn
 
-__all__ = ["Bubble", "Feed", "Operation", "Said", "cost_of"]
+__all__ = ["Bubble", "Feed", "Operation", "Said"]
 
 Bubble: TypeAlias = dict[str, Any]
 Operation: TypeAlias = dict[str, Any]
@@ -175,15 +177,8 @@ def _facts(entry: Entry) -> Bubble | None:
         "total_ms": latency.total_ms,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
-        "cost_usd": cost_of(turn),
+        "cost_usd": usd_of_turn(turn),
     }
-
-
-def cost_of(turn: Any) -> float | None:
-    """What a turn cost in US dollars; None where that is not known."""
-    cost = getattr(turn, "cost", None)
-    amount = cost if isinstance(cost, int | float) else getattr(cost, "usd", None)
-    return float(amount) if isinstance(amount, int | float) else None
 
 
 def _bounded(text: str) -> str:
