@@ -215,13 +215,13 @@ class SessionCore:
             await self.spending.over()
             return
         self._closing = True
+        await self.spending.stop()
         if self.transcript.current is not None:
             self._turns.stop(self.transcript.current, "cancelled")
         if self._wire is not None:
             await self._wire.close()
         await self._barge_in.close()
         await self._turns.close()
-        await self.spending.stop()
         self.closed = True
         await until_kept(self.log)
 

@@ -7,7 +7,7 @@ import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 
-from ..cost import money, price_of
+from ..cost import price_of
 from ..errors import ConfigurationError, SessionEnded
 from ..events import AnyEvent, ResponseDone, SessionClosed, TurnFinished
 from ..transcript import Transcript
@@ -45,9 +45,9 @@ def check_max_cost(provider: str, model: str | None, max_cost: float | None) -> 
 class Spending:
     """Keeps a session to `max_cost` US dollars at the list price; with None it only has nothing to say.
 
-    It is a sink. A turn is always let finish. Once the turns that are over have cost more than `max_cost`, or
-    what one of them cost stays unknown, no further turn is taken: `life` has the error for whoever asks, `ended` is
-    set, and the session is closed as soon as `settled` says that all is known of the last turn.
+    It is a sink. A turn is always let finish. Once the turns that are over have cost more than `max_cost`, or what one
+    of them cost stays unknown, no further turn is taken: `life` has the error for whoever asks, `ended` is set, and
+    the session is closed with `close` when `settled` returns, as all is known of the last turn then.
     """
 
     def __init__(
@@ -139,4 +139,6 @@ class Spending:
 
 
 def _dollars(usd: float) -> str:
-    return money(usd) if usd >= 0.1 else f"${usd:.6f}".rstrip("0")
+    """An amount with all its digits, so that one is seen to be more than the other."""
+    whole, _, part = f"{usd:.{6 if usd >= 1e-5 else 9}f}".partition(".")
+    return f"${whole}.{part.rstrip('0').ljust(2, '0')}"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import aigw_notebook as aigw
-from aigw_notebook import events
+from aigw_notebook import events, providers
 from aigw_notebook.audio.clip import Clip
 from aigw_notebook.audio.formats import PCM16_24K
 from aigw_notebook.gateway import LocalGateway
@@ -152,6 +152,22 @@ def test_the_tokens_of_a_stopped_answer_count_when_they_are_told() -> None:
 # ---------------------------------------------------------------------------------------------- by minute, by character
 
 
+WRITTEN_TO = [name for name in providers.BUILT_IN if providers.get(name).capabilities.text_in]
+
+
+@pytest.mark.parametrize("provider", sorted(WRITTEN_TO))
+def test_every_provider_is_held_to_its_limit(provider: str, gateway: LocalGateway) -> None:
+    model = providers.get(provider).default_model
+    aigw.prices({(provider, model or ""): aigw.Price(per_1000_characters=1.0)})
+    with aigw.connect(provider, gateway=gateway, quiet=True, max_cost=0.02) as session:
+        assert session.ask("A boat.").status == "completed" and session.limit_reached is None
+        assert session.ask("A boat at night.").status == "completed"
+        assert session.closed and closed_row(session)["text"] == session.limit_reached
+        with pytest.raises(aigw.SessionEnded, match="max_cost of"):
+            session.ask("A boat.")
+    assert sum(turn.cost.list_usd or 0.0 for turn in session.turns) == pytest.approx(0.023)
+
+
 def test_minutes_heard_count_where_a_model_only_hears(gateway: LocalGateway) -> None:
     address = "workers-ai:@cf/deepgram/nova-3"
     with aigw.connect(address, gateway=gateway, quiet=True, max_cost=0.0092 / 60 / 2) as session:
@@ -249,6 +265,46 @@ def test_an_answer_that_was_stopped_is_judged_once_its_tokens_are_told() -> None
     assert asyncio.run(play(little)) == ([], None)
     done, reason = asyncio.run(play(None))
     assert done == ["settled 1", "closed"] and reason is not None and "not known" in reason
+
+
+def test_a_session_that_its_caller_closes_has_not_reached_its_limit() -> None:
+    """Its running turn ends with it, and may have cost more than was allowed."""
+    aigw.prices({("acme", "m1"): aigw.Price(per_1000_characters=1.0)})
+
+    async def play() -> tuple[list[str], str | None]:
+        spent, told, done = spending(0.5)
+        turn = told.start_turn(0.0)
+        told.user_said("x" * 1_000, 0.0)
+        await spent.stop()
+        told.finish_turn(turn, "cancelled", 1.0)
+        spent(events.TurnFinished(turn=1, status="cancelled"))
+        await spent.over()
+        return done, spent.reason
+
+    assert asyncio.run(play()) == ([], None)
+
+
+@pytest.mark.parametrize(
+    ("characters", "max_cost", "words"),
+    [
+        (1_002, 1, "$1.002, more than its max_cost of $1.00"),
+        (500_000, 0.125, "$500.00, more than its max_cost of $0.125"),
+        (1, 0.0000005, "$0.001, more than its max_cost of $0.0000005"),
+    ],
+)
+def test_amounts_are_told_to_the_digit_that_matters(characters: int, max_cost: float, words: str) -> None:
+    aigw.prices({("acme", "m1"): aigw.Price(per_1000_characters=1.0)})
+
+    async def play() -> str | None:
+        spent, told, _ = spending(max_cost)
+        turn = told.start_turn(0.0)
+        told.user_said("x" * characters, 0.0)
+        told.finish_turn(turn, "completed", 1.0)
+        spent(events.TurnFinished(turn=1, status="completed"))
+        await spent.over()
+        return spent.reason
+
+    assert asyncio.run(play()) == f"the session has cost {words}"
 
 
 def test_without_a_limit_nothing_is_watched() -> None:
