@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Written"]
 
 
+FREE = "no key, no cost)"
+"""How the line ends that says where a session was connected, of one behind which no provider was."""
+
+
 class Written:
     """What a transcript can be written as, see `exports`, and what it costs.
 
@@ -25,8 +29,8 @@ class Written:
 
     @property
     def is_free(self) -> bool:
-        """Whether an emulator answered, which costs nothing."""
-        return ", embedded gateway at " in cast("Transcript", self).where
+        """Whether no provider answered, which costs nothing."""
+        return cast("Transcript", self).where.endswith(FREE)
 
     def _rows(self, entries: Iterable[tuple[int, Entry]]) -> list[Row]:
         """These entries, each with its position in the session, as rows."""

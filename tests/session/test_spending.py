@@ -155,6 +155,7 @@ def test_the_tokens_of_a_stopped_answer_count_when_they_are_told() -> None:
 WRITTEN_TO = [name for name in providers.BUILT_IN if providers.get(name).capabilities.text_in]
 
 
+@pytest.mark.conformance
 @pytest.mark.parametrize("provider", sorted(WRITTEN_TO))
 def test_every_provider_is_held_to_its_limit(provider: str, gateway: LocalGateway) -> None:
     model = providers.get(provider).default_model
