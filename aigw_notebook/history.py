@@ -69,9 +69,11 @@ def _until(turns: Sequence[Turn], at: Turn | int | None) -> list[Turn]:
     if at is None:
         return known
     number = at.number if isinstance(at, Turn) else at
-    if not 1 <= number <= len(known) or (isinstance(at, Turn) and known[number - 1] is not at):
-        raise ConfigurationError(f"turn {number} is not one of this session's: it has {len(known)}, the first is 1")
-    return known[:number]
+    end = next((place for place, turn in enumerate(known, 1) if turn.number == number), None)
+    if end is None or (isinstance(at, Turn) and known[end - 1] is not at):
+        has = f"{known[0].number} to {known[-1].number}" if known else "none"
+        raise ConfigurationError(f"turn {number} is not one of this session's, which has {has}: choose one of these")
+    return known[:end]
 
 
 def _of_part(part: object) -> tuple[Said, ...]:

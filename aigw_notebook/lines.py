@@ -55,7 +55,8 @@ class Log(Protocol):
     `dropped` counts lines that were not kept. A log that holds its lines elsewhere than in memory is a `store`.
     """
 
-    dropped: int
+    @property
+    def dropped(self) -> int: ...
 
     @property
     def store(self) -> AudioStore | None: ...
@@ -75,7 +76,10 @@ BYTES_KEPT = 64 * 1024 * 1024
 
 
 class MemoryLog:
-    """A log that keeps the newest lines in memory, within a bound of their number and their size."""
+    """A log that keeps the newest lines in memory, within a bound of their number and their size.
+
+    The line that began a turn is kept as long as there are lines of that turn.
+    """
 
     store = None
 
@@ -84,6 +88,7 @@ class MemoryLog:
         self._lines_kept = lines_kept
         self._bytes_kept = bytes_kept
         self._lines: deque[Line] = deque()
+        self._begun: dict[int, Line] = {}
         self._bytes = 0
 
     def add(self, t_ms: float, kind: Kind, value: Any) -> None:
@@ -91,7 +96,15 @@ class MemoryLog:
         self._lines.append(Line(t_ms, kind, value))
         self._bytes += size_of(value)
         while self._bytes > self._bytes_kept or len(self._lines) > self._lines_kept:
-            self._bytes -= size_of(self._lines.popleft().value)
+            self._drop(self._lines.popleft())
+
+    def _drop(self, line: Line) -> None:
+        self._bytes -= size_of(line.value)
+        if line.kind == "turn":
+            self._begun[line.value["turn"]] = line
+            return
+        self.dropped += 1
+        if line.kind == "ended" and self._begun.pop(line.value["turn"], None) is not None:
             self.dropped += 1
 
     def kept(self) -> None:
@@ -101,7 +114,7 @@ class MemoryLog:
         """All lines that are kept, in order, from any thread."""
         while True:
             try:
-                return list(self._lines)
+                return [*self._begun.values(), *self._lines]
             except RuntimeError:  # a line came meanwhile
                 continue
 

@@ -54,7 +54,8 @@ class Recorded(Told):
 
     def __repr__(self) -> str:
         branch = f" branched off {self.header.parent}" if self.header.parent else ""
-        return f"<Recorded {self.session_id} {self.provider}{branch}, {len(self.turns)} turns: {self.where}>"
+        missing = f", {self._recording.dropped:,} lines missing" if self._recording.dropped else ""
+        return f"<Recorded {self.session_id} {self.provider}{branch}, {len(self.turns)} turns{missing}: {self.where}>"
 
 
 def load(path: str | Path) -> Recorded:

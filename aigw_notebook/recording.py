@@ -38,8 +38,11 @@ class Recording:
     dropped: int = 0
 
     def transcript(self) -> Transcript:
-        """The transcript as the session had it: the same rows, from the same lines."""
-        return _empty(self.header).retell(self.lines)
+        """The transcript as the session had it: the same rows, from the same lines.
+
+        Where lines were dropped it has what is left, and says so in a row.
+        """
+        return _empty(self.header).retell(self.lines, dropped=self.dropped)
 
 
 def _empty(header: Header) -> Transcript:

@@ -31,7 +31,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("turn", "int", "Number of the turn in the session, from 1; 0 for what stands outside any turn"),
     Column("seq", "int", "Position of the row in the session, from 1, in spoken order"),
     Column("role", "str", "Who: user, assistant, tool or session"),
-    Column("kind", "str", "What: text, audio, image, tool_call, tool_result, interruption, error or closed"),
+    Column("kind", "str", "What: text, audio, image, tool_call, tool_result, interruption, error, seam or closed"),
     Column("status", "str", "How it stands; the words of `turn.TurnStatus`"),
     Column("provider", "str", "The provider's name in this package"),
     Column("model", "str", "The model, as the provider names it"),

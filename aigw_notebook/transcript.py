@@ -38,6 +38,7 @@ from .events import (
 )
 from .lines import Kind, Line, Log
 from .records import Entry, Row
+from .seams import SEAMS, Seams
 from .turn import Turn, TurnStatus
 from .written import Written
 
@@ -52,7 +53,7 @@ MAX_STORED_AUDIO_BYTES = 8 * 1024 * 1024
 """The same where a log has all audio, from which it is read again: nothing is lost, so nothing is counted."""
 
 
-class Transcript(Written):
+class Transcript(Written, Seams):
     """Everything said in a session, as turns and as rows. It is written by one thread and may be read from any.
 
     Iterate it for the rows; `len` counts them. All that it is told goes to `log` as well, as lines that `retell` makes
@@ -96,9 +97,10 @@ class Transcript(Written):
 
     # ------------------------------------------------------------------------------------------ written by a session
 
-    def start_turn(self, t_ms: float, *, out_of_band: bool = False) -> Turn:
-        """A new running turn, which takes all rows from now on."""
-        number, answers = len(self.turns) + 1, self._answers
+    def start_turn(self, t_ms: float, *, out_of_band: bool = False, number: int | None = None) -> Turn:
+        """A new running turn, which takes all rows from now on. Its number is the next, unless a log says which."""
+        number = number or (self.turns[-1].number + 1 if self.turns else 1)
+        answers = self._answers
         turn = Turn(number, provider=self.provider, where=self.where, out_of_band=out_of_band, answers=answers)
         turn.rows, turn.spent = self._rows_of, self.spent
         turn.asked_ms = t_ms
@@ -167,29 +169,24 @@ class Transcript(Written):
 
     # ---------------------------------------------------------------------------------------------- told from a log
 
-    def retell(self, lines: Iterable[Line]) -> Transcript:
-        """This transcript, told all that a session's lines say happened. The messages among them are passed over."""
-        for t_ms, kind, value in lines:
-            tell = self._RETOLD.get(kind)
-            if tell is not None:
-                tell(self, value, t_ms)
+    def retell(self, lines: Iterable[Line], *, dropped: int = 0) -> Transcript:
+        """This transcript, told all that a session's lines say happened. The messages among them are passed over.
+
+        `dropped` lines are missing: what is left is told, and a row says how many they were.
+        """
+        from .retelling import retell
+
+        retell(self, lines, dropped=dropped)
         return self
 
-    def _turn(self, value: dict[str, int]) -> Turn:
-        return self.turns[value["turn"] - 1]
+    def knows(self, response_id: str | None) -> bool:
+        """Whether that response has begun and not ended."""
+        return response_id in self._turn_of
 
-    _RETOLD: dict[str, Callable[[Transcript, Any, float], object]] = {  # noqa: RUF012
-        "event": receive,
-        "turn": lambda self, value, t_ms: self.start_turn(t_ms, out_of_band=value["out_of_band"]),
-        "said": user_said,
-        "spoke": user_spoke,
-        "voice": lambda self, value, t_ms: self.user_audio(value[0], value[1], t_ms),
-        "asked": lambda self, value, t_ms: self.asked(self._turn(value), t_ms),
-        "ended": lambda self, value, t_ms: self.finish_turn(
-            self._turn(value), value["status"], t_ms, error=value["error"]
-        ),
-        "noted": lambda self, value, t_ms: self.noted(t_ms, **value),
-    }
+    @property
+    def was_spoken(self) -> bool:
+        """Whether there is a row of what the user said aloud."""
+        return self._last_user() is not None
 
     # --------------------------------------------------------------------------------------------------- read by all
 
@@ -417,6 +414,7 @@ class Transcript(Written):
         SessionClosed: _session_closed,
         PlaybackInterrupted: _interrupted,
         PlaybackEnded: _played,
+        **SEAMS,
     }
 
     # ---------------------------------------------------------------------------------------------------- the pieces

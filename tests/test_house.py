@@ -47,6 +47,8 @@ FLOORS: dict[str, int] = {
     "history": 2,
     "transcript": 2,
     "recording": 2,
+    "retelling": 2,
+    "seams": 2,
     "tables": 2,
     "exports": 2,
     "cost": 2,

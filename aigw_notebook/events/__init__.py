@@ -29,6 +29,7 @@ from .client import (
     TruncateOutput,
 )
 from .local import (
+    HistorySent,
     LocalEvent,
     PlaybackEnded,
     PlaybackInterrupted,
@@ -88,6 +89,7 @@ __all__ = [
     "CommitAudio",
     "CreateResponse",
     "DeleteItem",
+    "HistorySent",
     "ImageOutput",
     "InputCommitted",
     "InputTranscript",
@@ -139,7 +141,7 @@ AnyServerEvent: TypeAlias = (
     | ToolCallCancelled | ResponseDone | SessionExpiring | ResumptionHandle | RateLimits
     | SessionError | SessionClosed | RawEvent
 )  # fmt: skip
-AnyLocalEvent: TypeAlias = TurnStarted | TurnFinished | ToolFinished | PlaybackInterrupted | PlaybackEnded
+AnyLocalEvent: TypeAlias = HistorySent | TurnStarted | TurnFinished | ToolFinished | PlaybackInterrupted | PlaybackEnded
 AnyEvent: TypeAlias = AnyServerEvent | AnyLocalEvent
 AnyClientEvent: TypeAlias = (
     SessionUpdate | AppendText | AppendAudio | CommitAudio | ClearAudio | CreateResponse | CancelResponse

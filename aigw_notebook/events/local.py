@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
+    "HistorySent",
     "LocalEvent",
     "PlaybackEnded",
     "PlaybackInterrupted",
@@ -17,6 +18,20 @@ __all__ = [
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalEvent:
     """The base of what happens on this side of the socket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistorySent(LocalEvent):
+    """The session was told what was said before it: so many `items`.
+
+    They are of the session `parent`, up to its turn `at` (None: all); without a parent they come from elsewhere.
+    `left_out` says in words what could not be told, as in "2 pictures".
+    """
+
+    items: int
+    parent: str | None = None
+    at: int | None = None
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,11 +54,15 @@ class ServerEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOpened(ServerEvent):
-    """The provider's first word: the session exists. `expires_at` is its end in Unix seconds, if it told one."""
+    """The provider's first word: the session exists. `expires_at` is its end in Unix seconds, if it told one.
+
+    One that is `resumed` knows what was said in an earlier one.
+    """
 
     session_id: str | None = None
     model: str | None = None
     expires_at: float | None = None
+    resumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,6 +123,7 @@ _MARKS = {
     "interruption": "You interrupted",
     "error": "Error",
     "closed": "The session was closed",
+    "seam": "Seam",
     "image": "The model made a picture",
 }
 
@@ -132,6 +133,7 @@ _MARKDOWN: dict[str, Callable[[Entry], Iterator[str]]] = {
     "interruption": _md_mark,
     "error": _md_mark,
     "closed": _md_mark,
+    "seam": _md_mark,
     "image": _md_mark,
 }
 
@@ -160,5 +162,6 @@ _HTML: dict[str, Callable[[Entry], Iterator[str]]] = {
     "interruption": _html_mark,
     "error": _html_mark,
     "closed": _html_mark,
+    "seam": _html_mark,
     "image": _html_mark,
 }

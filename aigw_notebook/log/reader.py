@@ -82,6 +82,9 @@ class LogReader:
 
     def lines(self, session_id: str, *, first: int = 1, last: int | None = None) -> list[Line]:
         """The lines of a session from number `first` to `last`. Raises `ConfigurationError` when it is not there."""
+        return [line for _, line in self._numbered(session_id, first, last)]
+
+    def _numbered(self, session_id: str, first: int, last: int | None) -> list[tuple[int, Line]]:
         if self._db is None:
             raise self._missing(session_id)
         found = self._rows("SELECT no FROM sessions WHERE session_id = ?", session_id)
@@ -89,17 +92,20 @@ class LogReader:
             raise self._missing(session_id)
         self._db.execute("BEGIN")  # one state of the file, though it is packed meanwhile
         try:
-            return [line for _, line in lines_of(self._db, found[0][0], first=first, last=last)]
+            return list(lines_of(self._db, found[0][0], first=first, last=last))
         finally:
             self._db.execute("ROLLBACK")
 
     def recording(self, session_id: str) -> Recording:
-        """A session as a value. Raises `ConfigurationError` when it is not in the log."""
+        """A session as a value; lines that are missing count as dropped. `ConfigurationError` when it is not there."""
         found = self._rows("SELECT header, dropped FROM sessions WHERE session_id = ?", session_id)
         if not found:
             raise self._missing(session_id)
         header, dropped = found[0]
-        return Recording(header=read_header(header), lines=self.lines(session_id), dropped=dropped)
+        numbered = self._numbered(session_id, 1, None)
+        missing = numbered[-1][0] - len(numbered) if numbered else 0
+        lines = [line for _, line in numbered]
+        return Recording(header=read_header(header), lines=lines, dropped=dropped + missing)
 
     def _missing(self, session_id: str) -> ConfigurationError:
         return ConfigurationError(
@@ -155,7 +161,7 @@ def lines_of(
 ) -> Iterator[tuple[int, Line]]:
     """The lines of a session with their numbers, those that are packed before those that are not yet.
 
-    A line that this version cannot read, from a later one, is passed over, or with `strict` a `KeyError`.
+    A line that cannot be read, of a later version or without its bytes, is passed over, or with `strict` a `KeyError`.
     """
     last = 2**62 if last is None else last
     yield from _packed_lines(db, session, first, last)
@@ -190,7 +196,10 @@ def _blobs(db: sqlite3.Connection, session: int) -> Callable[[str], bytes]:
     @lru_cache(BLOBS_CACHED)
     def blob(name: str) -> bytes:
         query = "SELECT data FROM blobs WHERE session = ? AND digest = ?"
-        data: bytes = db.execute(query, (session, name)).fetchone()[0]
+        found = db.execute(query, (session, name)).fetchone()
+        if found is None:
+            raise KeyError(name)
+        data: bytes = found[0]
         return data
 
     return blob

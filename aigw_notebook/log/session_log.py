@@ -47,13 +47,12 @@ class SessionLog:
         self, writer: Writer, *, lines_waiting: int = LINES_WAITING, bytes_waiting: int = BYTES_WAITING
     ) -> None:
         self.writer = writer
-        self.dropped = 0
         self.last = 0
         self.written = 0
         """How many lines are in the file."""
         self.late = 0
         """How often somebody gave up waiting for the writer."""
-        self._added = 0
+        self._added = self._refused = 0
         self._waiting: deque[Line] = deque()
         self._lines_waiting = lines_waiting
         self._bytes_waiting = bytes_waiting
@@ -81,6 +80,11 @@ class SessionLog:
         return self._memory is not None
 
     @property
+    def dropped(self) -> int:
+        """How many lines were not kept: they came faster than they could be written, or memory was full."""
+        return self._refused + (self._memory.dropped if self._memory is not None else 0)
+
+    @property
     def count(self) -> int:
         """How many lines are kept, in the file and in memory."""
         return self._added - (self._memory.dropped if self._memory is not None else 0)
@@ -102,7 +106,7 @@ class SessionLog:
         """Take the next line; `last` is its number then, or 0 where it was dropped or goes to memory only."""
         size = size_of(value)
         if self._bytes_in - self._bytes_out + size > self._bytes_waiting or len(self._waiting) >= self._lines_waiting:
-            self.dropped += 1
+            self._refused += 1
             self.last = 0
             return
         self._bytes_in += size

@@ -125,6 +125,7 @@ _ROWS: dict[str, Callable[[Entry], str]] = {
     "interruption": _mark,
     "error": _mark,
     "closed": _mark,
+    "seam": _mark,
 }
 
 

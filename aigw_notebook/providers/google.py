@@ -149,7 +149,8 @@ class GoogleCodec(Codec):
 
     def _on_setup_complete(self, value: Any) -> None:
         session_id = json_object(value).get("sessionId")
-        self._tell(SessionOpened, session_id=None if session_id is None else text(session_id))
+        resumed = bool((self._setup.get("sessionResumption") or {}).get("handle"))
+        self._tell(SessionOpened, session_id=None if session_id is None else text(session_id), resumed=resumed)
 
     def _on_content(self, value: Any) -> None:
         said = json_object(value)
