@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .archive import transcripts as transcripts
     from .audio.clip import Clip as Clip
     from .audio.formats import AudioFormat as AudioFormat
+    from .branches import Tree as Tree
+    from .branches import tree as tree
     from .connection import Connection as Connection
     from .connection import connect as connect
     from .connection import embedded_gateway as embedded_gateway
@@ -99,6 +101,7 @@ _HOMES = {
     "Tool": "tools",
     "ToolError": "errors",
     "Transcript": "transcript",
+    "Tree": "branches",
     "Turn": "turn",
     "TurnDetection": "providers.base",
     "TurnTimeout": "errors",
@@ -119,6 +122,7 @@ _HOMES = {
     "replay": "gateway.replay",
     "tool": "tools",
     "transcripts": "archive",
+    "tree": "branches",
 }
 
 _MODULES = ("errors", "events")

@@ -13,11 +13,13 @@ from .endpoint import Endpoint, Gateway, resolve
 from .errors import ConfigurationError
 from .faces import AsyncSession, Session
 from .gateway.local import LocalGateway
-from .history import NO_HISTORY, History, HistoryLike, history_of
+from .history import HistoryLike, history_of
 from .log import SessionLog, mode_of, open_log, shown
 from .portal import portal, ticking
-from .providers import Provider, SessionSettings, TurnDetection, get
+from .providers import Codec, Provider, SessionSettings, TurnDetection, get
+from .seeds import NO_SEED, Seed, seed_of
 from .session import BargeInMode, SessionCore, header_of, ruled
+from .session.living import remember
 from .session.needs import need
 from .session.spending import check_max_cost
 from .tools import Tool, as_tool
@@ -79,6 +81,7 @@ class Connection:
             if log is not None:
                 log.close()
             raise
+        remember(core)
         here = portal()
         here.at_close(core.close)
         core.on_over = lambda: _over(log, lambda: here.forget(core.close))
@@ -180,7 +183,6 @@ def connect(
     _check_forms(voice, tools, max_output_tokens, options)
     declared = [as_tool(tool) for tool in tools]
     _check_barge_in(known, barge_in, hold_s)
-    past = _history(known, history)
     settings = SessionSettings(
         model=model or known.default_model,
         voice=voice,
@@ -199,7 +201,8 @@ def connect(
     )
     mode = mode_of(log)
     check_max_cost(known.name, settings.model, max_cost)
-    known.codec(settings, ids=lambda prefix: prefix)  # what the provider lacks is refused here, before anything opens
+    codec = known.codec(settings, ids=lambda prefix: prefix)  # refuses what the provider lacks, before anything opens
+    seed = _seed(known, codec, history)
     endpoint = _endpoint(known, settings, gateway=gateway, token=token, api_key=api_key, auth=auth, direct=direct)
     return Connection(
         lambda: SessionCore(
@@ -212,7 +215,7 @@ def connect(
             hold_s=hold_s,
             log=open_log(mode),
             ids_seed=gateway.ids_seed if isinstance(gateway, LocalGateway) else None,
-            history=past,
+            seed=seed,
             max_cost=max_cost,
         ),
         timeout_s=timeout_s,
@@ -290,11 +293,13 @@ def _as_dict(value: object) -> dict[Any, Any]:
     raise TypeError(f"it holds a value of type {type(value).__name__}")
 
 
-def _history(provider: Provider, history: HistoryLike | None) -> History:
-    past = NO_HISTORY if history is None else history_of(history)
-    if past.said:
+def _seed(provider: Provider, codec: Codec, history: HistoryLike | None) -> Seed:
+    if history is None:
+        return NO_SEED
+    past = history_of(history)
+    if past.parts:
         need(provider, "seed_history", "way to begin with what was said before")
-    return past
+    return seed_of(past, provider.capabilities, codec.input_format)
 
 
 def _check_barge_in(provider: Provider, mode: BargeInMode | None, hold_s: float) -> None:

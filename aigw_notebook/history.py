@@ -1,10 +1,10 @@
-"""What was said before a session begins: the words of both sides, from whatever holds them."""
+"""What was said before a session begins: by both sides and by tools, from whatever holds it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from .errors import ConfigurationError
 from .records import Entry
@@ -15,42 +15,65 @@ if TYPE_CHECKING:
     from .told import Told
     from .transcript import Transcript
 
-__all__ = ["NO_HISTORY", "History", "HistoryLike", "Said", "history_of"]
+__all__ = ["History", "HistoryLike", "Part", "Said", "history_of"]
 
 Said: TypeAlias = tuple[str, str]
 """Who ("user", "assistant" or "system"), and the words."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One thing of a history: what somebody `said`, a `call` of a tool or its `result`, a `picture` the model made.
+
+    `text` is the words, the call's arguments, or the result. `pictures` are those that the user showed, as encoded
+    files; `spoken` is the row that holds the sound of what was said aloud. `name` and `call_id` are the tool's.
+    """
+
+    kind: Literal["said", "call", "result", "picture"] = "said"
+    role: str
+    text: str = field(default="", repr=False)
+    name: str | None = None
+    call_id: str | None = None
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
+    spoken: Entry | None = field(default=None, repr=False, compare=False)
+
+
 @dataclass(frozen=True, slots=True)
 class History:
-    """The words that a session begins with, in order. `parent` is the id of the session they were said in."""
+    """What a session begins with, in order; `parent` is the session it was said in, `at` the last turn of it."""
 
-    said: tuple[Said, ...] = field(default=(), repr=False)
+    parts: tuple[Part, ...] = ()
     parent: str | None = None
+    at: int | None = None
 
+    @property
+    def said(self) -> tuple[Said, ...]:
+        """The words of both sides."""
+        return tuple((part.role, part.text) for part in self.parts if part.kind == "said" and part.text)
 
-NO_HISTORY = History()
 
 HistoryLike: TypeAlias = "History | Transcript | Recording | Told | Sequence[Turn | Said]"
 
 ROLES = ("user", "assistant", "system")
 
 
-def history_of(source: HistoryLike, *, at: Turn | int | None = None) -> History:
-    """The words of a session (or its recording, or its transcript), of turns, or of (role, words) pairs.
+def history_of(source: HistoryLike, *, at: Turn | int | None = None, sound: bool = True) -> History:
+    """What was said in a session (or its recording, or its transcript), in turns, or in (role, words) pairs.
 
     `at` is the last turn of a session that counts, or its number. Of an answer that was broken off it is what was
-    heard, where that is known. What was spoken and never transcribed is left out, as are asides.
-    Raises `ConfigurationError` for what is no history.
+    heard, where that is known. Asides are left out, and calls of tools that had no result; without `sound` so is what
+    was spoken and never transcribed. Raises `ConfigurationError` for what is no history.
     """
     if isinstance(source, History):
         return source
     transcript = _transcript(source)
     if transcript is not None:
-        return History(_of_turns(_until(transcript.turns, at)), parent=transcript.session_id)
+        turns = _until(transcript.turns, at)
+        last = turns[-1].number if turns else None
+        return History(_of_turns(turns, sound=sound), parent=transcript.session_id, at=last)
     if isinstance(source, str) or not isinstance(source, Sequence):
         raise ConfigurationError(f"a history cannot be made of {type(source).__name__}; {_FORMS}")
-    return History(tuple(said for part in source for said in _of_part(part)))
+    return History(tuple(part for given in source for part in _given(given, sound=sound)))
 
 
 _FORMS = 'give a session, a recording, turns or pairs such as ("user", "Hello")'
@@ -76,23 +99,37 @@ def _until(turns: Sequence[Turn], at: Turn | int | None) -> list[Turn]:
     return known[:end]
 
 
-def _of_part(part: object) -> tuple[Said, ...]:
-    if isinstance(part, Turn):
-        return _of_turns([part])
-    if not isinstance(part, tuple | list) or len(part) != 2 or not isinstance(part[1], str):
-        raise ConfigurationError(f"{part!r} is no part of a history; {_FORMS}")
-    role, words = part
+def _given(given: object, *, sound: bool) -> tuple[Part, ...]:
+    if isinstance(given, Turn):
+        return _of_turns([given], sound=sound)
+    if not isinstance(given, tuple | list) or len(given) != 2 or not isinstance(given[1], str):
+        raise ConfigurationError(f"{given!r} is no part of a history; {_FORMS}")
+    role, words = given
     if role not in ROLES:
         raise ConfigurationError(f"{role!r} is nobody in a conversation: give {', '.join(ROLES[:-1])} or {ROLES[-1]}")
-    return ((role, words),) if words.strip() else ()
+    return (Part(role=role, text=words),) if words.strip() else ()
 
 
-def _of_turns(turns: Iterable[Turn]) -> tuple[Said, ...]:
+def _of_turns(turns: Iterable[Turn], *, sound: bool) -> tuple[Part, ...]:
     entries = [entry for turn in turns if not turn.out_of_band for entry in list(turn.entries)]
-    return tuple((entry.role, words) for entry in entries if (words := _words(entry)))
+    answered = {entry.call_id for entry in entries if entry.kind == "tool_result"}
+    return tuple(part for entry in entries for part in _parts(entry, answered, sound=sound))
+
+
+def _parts(entry: Entry, answered: set[str | None], *, sound: bool) -> Iterator[Part]:
+    """What a row adds to a history; many add nothing."""
+    if entry.kind in ("text", "audio") and entry.role in ("user", "assistant"):
+        spoken = entry if sound and entry.audio_bytes else None
+        said = Part(role=entry.role, text=_words(entry), pictures=tuple(entry.pictures), spoken=spoken)
+        if said.text or said.pictures or (spoken and entry.role == "user"):
+            yield said
+    elif entry.kind == "tool_call" and entry.call_id in answered:
+        yield Part(kind="call", role="assistant", text=entry.text or "{}", name=entry.tool_name, call_id=entry.call_id)
+    elif entry.kind == "tool_result":
+        yield Part(kind="result", role="tool", text=entry.text or "", name=entry.tool_name, call_id=entry.call_id)
+    elif entry.kind == "image":
+        yield Part(kind="picture", role=entry.role)
 
 
 def _words(entry: Entry) -> str:
-    spoken = entry.role in ("user", "assistant") and entry.kind in ("text", "audio")
-    words = entry.text if entry.heard_text is None else entry.heard_text
-    return (words or "").strip() if spoken else ""
+    return ((entry.text if entry.heard_text is None else entry.heard_text) or "").strip()

@@ -13,8 +13,9 @@ __all__ = ["Header", "Recording"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a session was: `started_at` in UTC, `where` safe to show; `parent` is the session it was branched off.
+    """What a session was: `started_at` in UTC, `where` safe to show.
 
+    `parent` is the session it was branched off, `parent_turn` the turn of that one that it follows on.
     `ids_seed` is what the ids of its messages hold: another session with it says the very same.
     """
 
@@ -27,6 +28,7 @@ class Header:
     package_version: str = ""
     parent: str | None = None
     ids_seed: str = ""
+    parent_turn: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,7 @@ class Entry:
     """One row while it grows; times are ms since the session was opened.
 
     `sound` holds the raw pieces of its audio that are in memory, `numbers` the lines of the log that they came with;
-    `store` is where they are found again once memory has let go of them.
+    `store` is where they are found again once memory has let go of them. `pictures` are those shown with a question.
     """
 
     turn: Turn | None
@@ -95,6 +95,7 @@ class Entry:
     corrected: str | None = None
     image: ImageOutput | None = None
     timings: list[WordTimings] = field(default_factory=list)
+    pictures: list[bytes] = field(default_factory=list)
 
     @property
     def text(self) -> str | None:

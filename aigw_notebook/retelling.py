@@ -93,12 +93,17 @@ class _Teller:
             response_id = event.response_id
             if transcript.current is not None and not transcript.knows(response_id) and response_id not in self._over:
                 transcript.receive(ResponseStarted(response_id=response_id), t_ms)
-        elif isinstance(event, InputTranscript) and not transcript.was_spoken:
+        elif isinstance(event, InputTranscript) and not _is_spoken(transcript):
             transcript.receive(InputCommitted(item_id=event.item_id), t_ms)
         elif isinstance(event, ResponseStarted):
             self._over.discard(event.response_id)
         elif isinstance(event, ResponseDone):
             self._over.add(event.response_id)
+
+
+def _is_spoken(transcript: Transcript) -> bool:
+    """Whether there is a row of what the user said aloud."""
+    return any(entry.role == "user" and entry.kind == "audio" for entry in transcript.entries)
 
 
 def _turn(transcript: Transcript, value: dict[str, int]) -> Turn:

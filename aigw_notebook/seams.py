@@ -9,6 +9,7 @@ from .events import HistorySent, SessionExpiring, SessionOpened
 
 if TYPE_CHECKING:
     from .records import Entry
+    from .turn import Turn
 
 __all__ = ["SEAMS", "Seams"]
 
@@ -41,7 +42,7 @@ class Seams:
         entry.end_ms = t_ms
         entry.pieces.append(text)
 
-    def _add(self, role: str, kind: str, t_ms: float, *, status: str = "running") -> Entry:
+    def _add(self, role: str, kind: str, t_ms: float, *, status: str = "running", turn: Turn | None = None) -> Entry:
         raise NotImplementedError
 
 

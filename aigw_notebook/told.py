@@ -49,17 +49,23 @@ class Told:
         return write(path, self.recording())
 
     def fork(
-        self, at: Turn | int | None = None, *, provider: str | Provider | None = None, **settings: Any
+        self,
+        at: Turn | int | None = None,
+        *,
+        provider: str | Provider | None = None,
+        sound: bool = True,
+        **settings: Any,
     ) -> Connection:
         """A new session that knows what was said in this one, up to and with the turn `at` (None: all), to be opened.
 
         It may be with another provider. `settings` are those of `connect`; with the same provider what this session
         was given is taken over, save for tools and the gateway, which are given again. This session stays as it is.
+        What the user spoke is handed over as sound where the provider takes it; without `sound` in words only.
         """
         from .connection import connect
         from .history import history_of
 
-        past = history_of(self.transcript, at=at)
+        past = history_of(self.transcript, at=at, sound=sound)
         taken = {"provider": provider} if provider is not None else self._origin()
         return connect(**{**taken, **settings, "history": past})
 

@@ -37,6 +37,7 @@ from .events import (
     WordTimings,
 )
 from .lines import Kind, Line, Log
+from .pictures import PICTURES, Pictures
 from .records import Entry, Row
 from .seams import SEAMS, Seams
 from .turn import Turn, TurnStatus
@@ -53,7 +54,7 @@ MAX_STORED_AUDIO_BYTES = 8 * 1024 * 1024
 """The same where a log has all audio, from which it is read again: nothing is lost, so nothing is counted."""
 
 
-class Transcript(Written, Seams):
+class Transcript(Written, Seams, Pictures):
     """Everything said in a session, as turns and as rows. It is written by one thread and may be read from any.
 
     Iterate it for the rows; `len` counts them. All that it is told goes to `log` as well, as lines that `retell` makes
@@ -183,11 +184,6 @@ class Transcript(Written, Seams):
         """Whether that response has begun and not ended."""
         return response_id in self._turn_of
 
-    @property
-    def was_spoken(self) -> bool:
-        """Whether there is a row of what the user said aloud."""
-        return self._last_user() is not None
-
     # --------------------------------------------------------------------------------------------------- read by all
 
     @property
@@ -307,18 +303,20 @@ class Transcript(Written, Seams):
         if event.reason == "turn_detected" and rows:
             self._interruption(rows[-1].item_id, t_ms)
         if event.error_message is not None:
-            self._error(event.error_code, event.error_message, t_ms)
+            self._error(event.error_code, event.error_message, t_ms, turn)
 
     def _tool_call(self, event: ToolCall, t_ms: float) -> None:
-        entry = self._add("assistant", "tool_call", t_ms, status="completed")
+        turn = self._turn_of.get(event.response_id)
+        entry = self._add("assistant", "tool_call", t_ms, status="completed", turn=turn)
         entry.tool_name, entry.call_id, entry.item_id = event.name, event.call_id, event.item_id
         entry.response_id, entry.end_ms = event.response_id, t_ms
         entry.pieces.append(event.arguments)
 
     def _tool_finished(self, event: ToolFinished, t_ms: float) -> None:
-        entry = self._add(
-            "tool", "tool_result", t_ms - event.duration_ms, status="failed" if event.error else "completed"
-        )
+        calls = (e for e in reversed(self.entries) if e.kind == "tool_call" and e.call_id == event.call_id)
+        call, status = next(calls, None), "failed" if event.error else "completed"
+        began_ms, turn = t_ms - event.duration_ms, call.turn if call is not None else None
+        entry = self._add("tool", "tool_result", began_ms, status=status, turn=turn)
         entry.tool_name, entry.call_id, entry.end_ms = event.name, event.call_id, t_ms
         entry.pieces.append(event.output)
 
@@ -358,7 +356,8 @@ class Transcript(Written, Seams):
             entry.pieces.append(event.text)
 
     def _input_transcript_failed(self, event: InputTranscriptFailed, t_ms: float) -> None:
-        self._error(event.code, event.message, t_ms)
+        said = self._by_item.get(event.item_id)
+        self._error(event.code, event.message, t_ms, said.turn if said is not None else None)
 
     def _session_error(self, event: SessionError, t_ms: float) -> None:
         if not event.benign:
@@ -415,15 +414,18 @@ class Transcript(Written, Seams):
         PlaybackInterrupted: _interrupted,
         PlaybackEnded: _played,
         **SEAMS,
+        **PICTURES,
     }
 
     # ---------------------------------------------------------------------------------------------------- the pieces
 
-    def _add(self, role: str, kind: str, t_ms: float, *, status: str = "running") -> Entry:
-        entry = Entry(turn=self.current, role=role, kind=kind, start_ms=t_ms, status=status)
+    def _add(self, role: str, kind: str, t_ms: float, *, status: str = "running", turn: Turn | None = None) -> Entry:
+        """A new row, of that turn or else of the one that runs."""
+        turn = turn if turn is not None else self.current
+        entry = Entry(turn=turn, role=role, kind=kind, start_ms=t_ms, status=status)
         self.entries.append(entry)
-        if self.current is not None:
-            self.current.entries.append(entry)
+        if turn is not None:
+            turn.entries.append(entry)
         return entry
 
     def _answer(self, event: AnswerPart, known: Entry | None, t_ms: float) -> Entry | None:
@@ -439,9 +441,8 @@ class Transcript(Written, Seams):
         return entry
 
     def _add_answer(self, turn: Turn, kind: str, response_id: str | None, t_ms: float) -> Entry:
-        entry = Entry(turn=turn, role="assistant", kind=kind, start_ms=t_ms, response_id=response_id)
-        self.entries.append(entry)
-        turn.entries.append(entry)
+        entry = self._add("assistant", kind, t_ms, turn=turn)
+        entry.response_id = response_id
         return entry
 
     def _bind(self, entry: Entry, item_id: str) -> None:
@@ -457,9 +458,9 @@ class Transcript(Written, Seams):
     def _last_user(self) -> Entry | None:
         return next((e for e in reversed(self.entries) if e.role == "user" and e.kind == "audio"), None)
 
-    def _error(self, code: str | None, message: str, t_ms: float) -> None:
+    def _error(self, code: str | None, message: str, t_ms: float, turn: Turn | None = None) -> None:
         self.errors_seen += 1
-        entry = self._add("session", "error", t_ms, status="failed")
+        entry = self._add("session", "error", t_ms, status="failed", turn=turn)
         entry.error_code, entry.end_ms = code, t_ms
         entry.pieces.append(message)
 

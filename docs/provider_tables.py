@@ -40,6 +40,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "out_of_band": "asides",
         "editable_history": "history can be edited",
         "seed_history": "begins with a history",
+        "seed_audio": "with its sound",
+        "seed_tools": "with its calls",
         "resumption": "can be resumed",
         "word_timings": "times of words",
         "session_limit_s": "longest session",

@@ -14,9 +14,10 @@ from aigw_notebook import events
 from aigw_notebook.audio.formats import PCM16_24K
 from aigw_notebook.errors import ConfigurationError, Unsupported, UpstreamRefused
 from aigw_notebook.gateway.local import LocalGateway
-from aigw_notebook.history import History, history_of
+from aigw_notebook.history import history_of
 from aigw_notebook.providers import BUILT_IN, get
-from aigw_notebook.session.seeding import seed
+from aigw_notebook.seeds import seed_of
+from aigw_notebook.session.seeding import hand_over
 from aigw_notebook.session.sinks import Sinks
 from aigw_notebook.told import Told
 from aigw_notebook.transcript import Transcript
@@ -36,7 +37,9 @@ def test_a_session_knows_the_history_it_was_given(provider: str, gateway: LocalG
         turn = session.ask("What is my name?")
     assert "Ada" in turn.text
     assert len(session.turns) == 1
-    assert session.records[0]["text"] == "What is my name?"
+    seam, question = session.records[:2]
+    assert (seam["kind"], seam["turn"], seam["text"]) == ("seam", 0, "begins with 2 parts of a history")
+    assert (question["turn"], question["text"]) == (1, "What is my name?")
 
 
 @pytest.mark.parametrize("provider", SEEDED)
@@ -50,8 +53,11 @@ def test_a_fork_knows_the_turns_up_to_the_one_it_leaves_at(provider: str, gatewa
     assert "Ada" in turn.text
     assert "Count to three." not in sent(branch)
     assert branch.settings.instructions == "Be brief."
-    assert branch.recording().header.parent == session.session_id
-    assert branch.core.history == History((("user", "My name is Ada."), ("assistant", first.text)), session.session_id)
+    header = branch.recording().header
+    assert (header.parent, header.parent_turn) == (session.session_id, 1)
+    words = [(message.role, message.text) for message in branch.core.seed.messages]
+    assert words == [("user", "My name is Ada."), ("assistant", first.text)]
+    assert branch.records[0]["text"].startswith(f"branched off {session.session_id} up to turn 1, 2 parts")
 
 
 def test_a_recording_is_forked_to_another_provider(gateway: LocalGateway, tmp_path: Path) -> None:
@@ -112,9 +118,12 @@ SECOND = (("user", "Two?"), ("assistant", "The second answer."))
 
 
 def test_asides_are_no_part_of_the_history(transcript: Transcript) -> None:
-    assert history_of(transcript) == History(FIRST + SECOND, parent="s1")
-    assert history_of(transcript, at=1) == history_of(transcript, at=transcript.turns[1]) == History(FIRST, parent="s1")
-    assert history_of(transcript.turns[:1]) == history_of(FIRST) == History(FIRST)
+    history = history_of(transcript)
+    assert (history.said, history.parent, history.at) == (FIRST + SECOND, "s1", 3)
+    assert history_of(transcript, at=1).parts == history_of(transcript, at=transcript.turns[1]).parts
+    assert (history_of(transcript, at=1).said, history_of(transcript, at=1).at) == (FIRST, 1)
+    assert history_of(transcript.turns[:1]) == history_of(FIRST)
+    assert (history_of(FIRST).said, history_of(FIRST).parent) == (FIRST, None)
 
 
 def test_of_a_broken_off_answer_the_history_is_what_was_heard(transcript: Transcript) -> None:
@@ -141,12 +150,13 @@ def test_a_turn_of_another_session_is_refused(transcript: Transcript, at: int) -
 async def refuse(sinks: Sinks) -> None:
     soon = asyncio.get_running_loop().call_soon
 
-    def send(event: events.ClientEvent) -> str:
+    async def send(event: events.ClientEvent) -> str:
         soon(sinks.hand, events.SessionError(message="something else", client_event_id="other"))
         soon(sinks.hand, events.SessionError(message="too long", code="too_long", client_event_id="e1"))
         return "e1"
 
-    await seed(History(tuple(PAIRS)), sinks, send, confirmed=True, timeout_s=5.0)
+    seed = seed_of(history_of(PAIRS), get("openai").capabilities, PCM16_24K)
+    await hand_over(seed, sinks, send, lambda event: None, timeout_s=5.0)
 
 
 def test_a_history_that_the_provider_refuses_is_told() -> None:

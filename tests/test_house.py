@@ -35,6 +35,7 @@ from tests.source import (
 
 FLOORS: dict[str, int] = {
     "errors": 0,
+    "encodable": 0,
     "events": 1,
     "audio": 1,
     "home": 1,
@@ -49,6 +50,8 @@ FLOORS: dict[str, int] = {
     "recording": 2,
     "retelling": 2,
     "seams": 2,
+    "seeds": 2,
+    "pictures": 2,
     "tables": 2,
     "exports": 2,
     "cost": 2,
@@ -68,6 +71,7 @@ FLOORS: dict[str, int] = {
     "recorded": 5,
     "faces": 5,
     "connection": 5,
+    "branches": 5,
     "log_rows": 5,
     "plots": 5,
     "display": 6,

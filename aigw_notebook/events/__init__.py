@@ -15,6 +15,8 @@ from typing import TypeAlias
 
 from .client import (
     AppendAudio,
+    AppendCall,
+    AppendSpeech,
     AppendText,
     CancelResponse,
     ClearAudio,
@@ -31,6 +33,7 @@ from .client import (
 from .local import (
     HistorySent,
     LocalEvent,
+    PictureShown,
     PlaybackEnded,
     PlaybackInterrupted,
     ToolFinished,
@@ -81,6 +84,8 @@ __all__ = [
     "AnyLocalEvent",
     "AnyServerEvent",
     "AppendAudio",
+    "AppendCall",
+    "AppendSpeech",
     "AppendText",
     "AudioDelta",
     "CancelResponse",
@@ -102,6 +107,7 @@ __all__ = [
     "LocalEvent",
     "OutputCorrected",
     "OutputTranscript",
+    "PictureShown",
     "PlaybackEnded",
     "PlaybackInterrupted",
     "ProviderMessage",
@@ -141,11 +147,13 @@ AnyServerEvent: TypeAlias = (
     | ToolCallCancelled | ResponseDone | SessionExpiring | ResumptionHandle | RateLimits
     | SessionError | SessionClosed | RawEvent
 )  # fmt: skip
-AnyLocalEvent: TypeAlias = HistorySent | TurnStarted | TurnFinished | ToolFinished | PlaybackInterrupted | PlaybackEnded
+AnyLocalEvent: TypeAlias = (
+    HistorySent | PictureShown | TurnStarted | TurnFinished | ToolFinished | PlaybackInterrupted | PlaybackEnded
+)
 AnyEvent: TypeAlias = AnyServerEvent | AnyLocalEvent
 AnyClientEvent: TypeAlias = (
-    SessionUpdate | AppendText | AppendAudio | CommitAudio | ClearAudio | CreateResponse | CancelResponse
-    | TruncateOutput | ToolResult | RetrieveItem | DeleteItem | ProviderMessage
+    SessionUpdate | AppendText | AppendSpeech | AppendCall | AppendAudio | CommitAudio | ClearAudio | CreateResponse
+    | CancelResponse | TruncateOutput | ToolResult | RetrieveItem | DeleteItem | ProviderMessage
 )  # fmt: skip
 
 ORDER: Mapping[str, Mapping[type[ServerEvent], str]] = {

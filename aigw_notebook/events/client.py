@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 __all__ = [
     "AppendAudio",
+    "AppendCall",
+    "AppendSpeech",
     "AppendText",
     "CancelResponse",
     "ClearAudio",
@@ -42,6 +44,26 @@ class AppendText(ClientEvent):
     text: str
     role: Literal["user", "system", "assistant"] = "user"
     images: tuple[bytes, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendSpeech(ClientEvent):
+    """Put into the conversation what the user said aloud, in the session's input format; no answer is asked for.
+
+    `text` is its transcript, where it is known.
+    """
+
+    data: bytes = field(repr=False)
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppendCall(ClientEvent):
+    """Put into the conversation a call of a tool that was made before; its `ToolResult` follows."""
+
+    call_id: str
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

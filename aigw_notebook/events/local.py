@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 __all__ = [
     "HistorySent",
     "LocalEvent",
+    "PictureShown",
     "PlaybackEnded",
     "PlaybackInterrupted",
     "ToolFinished",
@@ -32,6 +33,13 @@ class HistorySent(LocalEvent):
     parent: str | None = None
     at: int | None = None
     left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureShown(LocalEvent):
+    """The user has shown a picture with the question that was written last: an encoded PNG or JPEG file."""
+
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

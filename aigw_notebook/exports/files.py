@@ -6,6 +6,7 @@ from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 
+from ..encodable import encodable
 from ..errors import ConfigurationError
 from ..tables import SCHEMAS, Table
 from ..transcript import Transcript
@@ -36,7 +37,7 @@ def text_of(transcript: Transcript, suffix: str) -> str:
     """The transcript in the text format of that suffix. Raises `ConfigurationError` for one that is no text format."""
     if suffix not in _TEXTS:
         raise ConfigurationError(f"a transcript is not written as {suffix!r}: use {', '.join(SUFFIXES)}")
-    return _TEXTS[suffix](transcript)
+    return encodable(_TEXTS[suffix](transcript))
 
 
 def export(transcript: Transcript, path: str | PathLike[str]) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..encodable import encodable
 from ..transcript import Transcript
 from .cues import Cue, cues
 
@@ -46,7 +47,7 @@ def _time(t_ms: int, point: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join("".join(c if c.isprintable() else " " for c in encodable(text)).split())
 
 
 def _vtt_text(text: str) -> str:

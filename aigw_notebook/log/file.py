@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from ..encodable import encodable
 from ..endpoint import redact, suspicion
 from ..lines import Line
 from ..recording import Header
@@ -189,7 +190,7 @@ def _record(session: int, row: Row, secrets: Sequence[str]) -> tuple[object, ...
 
 def _clean(text: str, secrets: Sequence[str]) -> str:
     """No credential, and nothing that the file's encoding lacks."""
-    return redact(text, secrets).encode("utf-8", "replace").decode("utf-8")
+    return encodable(redact(text, secrets))
 
 
 def _iso(header: Header) -> str:

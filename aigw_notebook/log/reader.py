@@ -107,6 +107,15 @@ class LogReader:
         lines = [line for _, line in numbered]
         return Recording(header=read_header(header), lines=lines, dropped=dropped + missing)
 
+    def turn_counts(self) -> dict[str, int]:
+        """How many turns each session has, by its id; one without any is left out."""
+        return dict(
+            self._rows(
+                "SELECT s.session_id, COUNT(DISTINCT json_extract(r.row, '$.turn')) FROM records r "
+                "JOIN sessions s ON s.no = r.session WHERE json_extract(r.row, '$.turn') > 0 GROUP BY r.session"
+            )
+        )
+
     def _missing(self, session_id: str) -> ConfigurationError:
         return ConfigurationError(
             f"there is no session {session_id!r} in {shown(self.path)}; aigw.transcripts() lists what there is"

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from ..encodable import encodable
 from ..exports.documents import by_turn, rows_markdown, said, title_of
 from ..exports.subtitles import NAMES
 from ..recording import Recording
@@ -107,7 +108,7 @@ class Page:
         """The same words as Markdown."""
         left_out = [f"*{self._turns_note()}*"] if self.turns_left_out else []
         body = [part for heading, entries in self._turns for part in (f"### {heading}", *rows_markdown(entries))]
-        return _encodable("\n\n".join([*left_out, *body]) + "\n")
+        return encodable("\n\n".join([*left_out, *body]) + "\n")
 
     def save(self, path: str | PathLike[str], *, most_bytes: int = FILE_BYTES) -> Path:
         """Write a document of its own and return its path; an existing file is replaced.
@@ -115,7 +116,7 @@ class Page:
         It holds the sound as it is up to `most_bytes` of base64.
         """
         target = Path(path).expanduser()
-        document = DOCUMENT.format(title=escape(_encodable(self.title)), body=self._element(most_bytes))
+        document = DOCUMENT.format(title=escape(encodable(self.title)), body=self._element(most_bytes))
         target.write_text(document, encoding="utf-8")
         return target
 
@@ -128,7 +129,7 @@ class Page:
     def __str__(self) -> str:
         rows = [entry for _, entries in self._turns for entry in entries]
         lines = [self._turns_note()] if self.turns_left_out else []
-        return _encodable("\n".join([*lines, *map(_plain, rows)])) or "(nothing was said)"
+        return encodable("\n".join([*lines, *map(_plain, rows)])) or "(nothing was said)"
 
     def _element(self, most_bytes: int) -> str:
         sounds = Sounds([entry for _, entries in self._turns for entry in entries], most_bytes)
@@ -136,7 +137,7 @@ class Page:
         notes = [*([self._turns_note()] if self.turns_left_out else []), *_sound_notes(sounds)]
         about = [escape(self._source.about), *map(escape, notes)]
         head = "".join(f"<p>{line}</p>" for line in about if line)
-        return _encodable(
+        return encodable(
             f"<style>{_static('page.css')}</style>\n"
             f'<div class="aigw-page"><header>{TITLE.format(escape(self.title))}{head}</header>\n'
             f"{body or '<p>Nothing was said.</p>'}</div>\n<script>{_static('page.js')}</script>\n"
@@ -163,11 +164,6 @@ def _plain(entry: Entry) -> str:
     rest = f" (not heard: {unheard.strip()})" if unheard.strip() else ""
     name = NAMES[entry.role] if entry.kind in ("text", "audio") else f"{NAMES[entry.role]}, {entry.kind}"
     return f"{name}: {heard}{rest}"
-
-
-def _encodable(text: str) -> str:
-    """The text without halves of surrogate pairs, which JSON may hold and neither a message nor a file can."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _static(name: str) -> str:

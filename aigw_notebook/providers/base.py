@@ -103,7 +103,7 @@ class Capabilities:
     user's. `live_settings` are what a running session with `live_update` can change; empty: every setting. One that
     ends turns itself can be told to go on speaking when the user begins (`keeps_speaking`), and to leave it to this
     side to ask for the answer (`answers_on_request`). With `seed_history` a new session takes what both sides said
-    before.
+    before, in words; what the user spoke as sound too with `seed_audio`, calls of tools with `seed_tools`.
     """
 
     text_in: bool = True
@@ -136,6 +136,8 @@ class Capabilities:
     word_timings: bool = False
     editable_history: bool = False
     seed_history: bool = False
+    seed_audio: bool = False
+    seed_tools: bool = False
     session_limit_s: int | None = None
 
     def can_change(self, setting: str) -> bool:

@@ -17,6 +17,7 @@ from ..errors import LocalProtocolError, Unsupported
 from ..events import (
     AnyServerEvent,
     AppendAudio,
+    AppendSpeech,
     AppendText,
     AudioDelta,
     CancelResponse,
@@ -310,6 +311,10 @@ class GoogleCodec(Codec):
     def _say_text(self, event: AppendText) -> None:
         self._turns.append(content(event))
 
+    def _say_speech(self, event: AppendSpeech) -> None:
+        sound = {"mimeType": audio_type(self._input_format), "data": encode_audio(event.data)}
+        self._turns.append({"role": "user", "parts": [{"inlineData": sound}]})
+
     def _say_audio(self, event: AppendAudio) -> None:
         self._flush_turns()
         if not self._automatic and not self._active and event.data:
@@ -408,6 +413,7 @@ CONTENT: Mapping[str, Callable[[GoogleCodec, WireObject], None]] = {
 _SAYERS: Mapping[type[ClientEvent], Callable[[GoogleCodec, Any], None]] = {
     SessionUpdate: GoogleCodec._say_update,
     AppendText: GoogleCodec._say_text,
+    AppendSpeech: GoogleCodec._say_speech,
     AppendAudio: GoogleCodec._say_audio,
     CommitAudio: GoogleCodec._say_commit,
     CreateResponse: GoogleCodec._say_create,
@@ -448,6 +454,7 @@ PROVIDER = Provider(
         voices=VOICES,
         tools=True,
         seed_history=True,
+        seed_audio=True,
         cancel=True,
         server_turns=True,
         manual_turns=True,

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 from ..errors import LocalProtocolError, Unsupported
 from ..events import (
     AppendAudio,
+    AppendCall,
+    AppendSpeech,
     AppendText,
     CancelResponse,
     ClearAudio,
@@ -50,6 +52,8 @@ _MODALITIES = {"text": "text_out", "audio": "audio_out", "image": "image_out"}
 
 _EVENTS: Mapping[type[ClientEvent], str] = {
     AppendAudio: "audio_in",
+    AppendCall: "seed_tools",
+    AppendSpeech: "seed_audio",
     AppendText: "text_in",
     CancelResponse: "cancel",
     ClearAudio: "audio_in",

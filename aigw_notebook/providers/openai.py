@@ -15,6 +15,8 @@ from ..errors import LocalProtocolError
 from ..events import (
     AnyServerEvent,
     AppendAudio,
+    AppendCall,
+    AppendSpeech,
     AppendText,
     AudioDelta,
     CancelResponse,
@@ -57,10 +59,12 @@ from .limits import sayer
 from .openai_objects import (
     CAPABILITIES,
     DEFAULT_MODEL,
+    call_item,
     changed_settings,
     message_item,
     opening_session,
     response_object,
+    speech_item,
     stated_format,
     updated_session,
     url_query,
@@ -312,6 +316,12 @@ class OpenAICodec(Codec):
     def _say_text(self, event: AppendText) -> None:
         self._queue("conversation.item.create", item=message_item(event))
 
+    def _say_speech(self, event: AppendSpeech) -> None:
+        self._queue("conversation.item.create", item=speech_item(event))
+
+    def _say_call(self, event: AppendCall) -> None:
+        self._queue("conversation.item.create", item=call_item(event))
+
     def _say_audio(self, event: AppendAudio) -> None:
         for start in range(0, len(event.data), APPEND_MAX_BYTES):
             piece = event.data[start : start + APPEND_MAX_BYTES]
@@ -433,6 +443,8 @@ DECODERS.update({beta: DECODERS[ga] for beta, ga in BETA_NAMES.items()})
 _SAYERS: Mapping[type[ClientEvent], Callable[[OpenAICodec, Any], None]] = {
     SessionUpdate: OpenAICodec._say_update,
     AppendText: OpenAICodec._say_text,
+    AppendSpeech: OpenAICodec._say_speech,
+    AppendCall: OpenAICodec._say_call,
     AppendAudio: OpenAICodec._say_audio,
     CommitAudio: OpenAICodec._say_commit,
     ClearAudio: OpenAICodec._say_clear,

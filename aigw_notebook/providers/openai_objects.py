@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from ..audio.formats import ALAW_8K, PCM16_24K, ULAW_8K, AudioFormat
 from ..errors import LocalProtocolError, Unsupported
-from ..events import AppendText, CreateResponse
+from ..events import AppendCall, AppendSpeech, AppendText, CreateResponse
 from .base import Capabilities, SessionSettings, TurnDetection
 from .limits import no_format, no_modalities
 
@@ -23,10 +23,12 @@ __all__ = [
     "FORMATS",
     "IMAGE_MAX_BYTES",
     "TRANSCRIPTION_MODEL",
+    "call_item",
     "changed_settings",
     "message_item",
     "opening_session",
     "response_object",
+    "speech_item",
     "stated_format",
     "updated_session",
     "url_query",
@@ -65,6 +67,8 @@ CAPABILITIES = Capabilities(
     live_update=True,
     editable_history=True,
     seed_history=True,
+    seed_audio=True,
+    seed_tools=True,
     session_limit_s=3600,
 )
 
@@ -140,6 +144,18 @@ def message_item(event: AppendText) -> dict[str, Any]:
     content: list[dict[str, Any]] = [{"type": kind, "text": event.text}] if event.text or not event.images else []
     content += [{"type": "input_image", "image_url": _data_uri(image)} for image in event.images]
     return {"type": "message", "role": event.role, "content": content}
+
+
+def speech_item(event: AppendSpeech) -> dict[str, Any]:
+    """The conversation item of what the user said aloud."""
+    words = {} if event.text is None else {"transcript": event.text}
+    sound = {"type": "input_audio", "audio": b64encode(event.data).decode("ascii"), **words}
+    return {"type": "message", "role": "user", "content": [sound]}
+
+
+def call_item(event: AppendCall) -> dict[str, Any]:
+    """The conversation item of a tool's call."""
+    return {"type": "function_call", "call_id": event.call_id, "name": event.name, "arguments": event.arguments}
 
 
 def _data_uri(image: bytes) -> str:

@@ -36,11 +36,11 @@ from ..events import (
     ToolCall,
     ToolCallCancelled,
 )
-from ..history import NO_HISTORY, History
 from ..lines import Log, MemoryLog
 from ..providers.base import Message, Provider, SessionSettings, TurnDetection, counting_ids
 from ..recording import Recording
 from ..scrubbing import scrub
+from ..seeds import NO_SEED, Seed
 from ..tools import Tool
 from ..transcript import Transcript
 from ..turn import Turn
@@ -53,7 +53,7 @@ from .needs import check_wait, need
 from .playback import Playback
 from .questions import Questions, question_of, request_of
 from .reading import read, without_secrets
-from .seeding import seed
+from .seeding import hand_over
 from .sinks import Sink, Sinks
 from .spending import Spending
 from .toolrun import ToolRunner
@@ -86,14 +86,14 @@ class SessionCore:
         clock: Callable[[], float] = time.monotonic,
         log: Log | None = None,
         ids_seed: str | None = None,
-        history: History = NO_HISTORY,
+        seed: Seed = NO_SEED,
         max_cost: float | None = None,
     ) -> None:
         self.provider = provider
         self.settings = settings
         self.endpoint = endpoint
         self.session_id = f"s{secrets.token_hex(6)}"
-        self.history = history
+        self.seed = seed
         self.ids_seed = ids_seed or self.session_id[1:]
         self.provider_session_id: str | None = None
         self.closed = False
@@ -203,8 +203,7 @@ class SessionCore:
                 self._life.be_ready()
             await self._life.until_ready(timeout_s)
             self.spending.check()
-            known = self.provider.capabilities.editable_history
-            await seed(self.history, self.sinks, self._send, confirmed=known, timeout_s=timeout_s)
+            await hand_over(self.seed, self.sinks, self._send_slowly, self._emit, timeout_s=timeout_s)
         except BaseException:
             await self.close()
             raise
@@ -391,10 +390,12 @@ class SessionCore:
             self._alarm.look()
         return self._codec.last_sent_id
 
-    async def _send_slowly(self, event: ClientEvent) -> None:
+    async def _send_slowly(self, event: ClientEvent) -> str | None:
         self._codec.send(event)
+        sent_id = self._codec.last_sent_id
         if self._wire is not None:
             await self._wire.post_slowly(self._codec.messages_to_send())
+        return sent_id
 
     # -------------------------------------------------------------------------------------------------- receiving side
 

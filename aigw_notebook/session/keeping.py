@@ -32,7 +32,8 @@ def header_of(core: SessionCore) -> Header:
         answers=core.provider.capabilities.answers,
         started_at=core.transcript.started_at,
         package_version=_version(),
-        parent=core.history.parent,
+        parent=core.seed.parent,
+        parent_turn=core.seed.at,
         ids_seed=core.ids_seed,
     )
 

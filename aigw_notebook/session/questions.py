@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import AigwError, SessionBusy, TurnTimeout
-from ..events import AppendText, ClientEvent, CreateResponse, InputTranscript, InputTranscriptFailed
+from ..events import AppendText, ClientEvent, CreateResponse, InputTranscript, InputTranscriptFailed, PictureShown
 from ..providers.base import Provider
 from ..transcript import Transcript
 from ..turn import Turn, TurnStatus
@@ -143,6 +143,8 @@ class Questions:
             if not turn.out_of_band:
                 self._send(AppendText(text=question.text or "", images=question.images))
             self._transcript.user_said(question.text or "", self._now_ms())
+            for image in question.images:
+                self._transcript.receive(PictureShown(data=image), self._now_ms())
         if question.sound is not None:
             self.words_are_coming()
             await self._voice.utterance(question.sound, question.sample_rate)

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Awaitable, Callable
 
 from ..errors import SessionEnded, Unreachable, UpstreamRefused
-from ..events import AnyEvent, AppendText, ClientEvent, ItemAdded, SessionClosed, SessionError
-from ..history import History
+from ..events import AnyEvent, ClientEvent, HistorySent, ItemAdded, SessionClosed, SessionError
+from ..seeds import Seed
 from .sinks import Sinks
 
-__all__ = ["seed"]
+__all__ = ["hand_over"]
 
 
-async def seed(
-    history: History, sinks: Sinks, send: Callable[[ClientEvent], str | None], *, confirmed: bool, timeout_s: float
+async def hand_over(
+    seed: Seed,
+    sinks: Sinks,
+    send: Callable[[ClientEvent], Awaitable[str | None]],
+    emit: Callable[[AnyEvent], None],
+    *,
+    timeout_s: float,
 ) -> None:
-    """Send the history, each message an item; where the provider has it `confirmed`, return once it has them all.
+    """Send the history, each message an item; where the provider confirms them, return once it has them all.
 
     So no item of the history is taken for the first question. Raises `UpstreamRefused` for what the provider refuses.
     """
-    watch = _Watch(len(history.said))
+    if not seed.messages and seed.parent is None:
+        return
+    watch = _Watch(len(seed.messages))
     sinks.add(watch)
     try:
-        for role, words in history.said:
-            watch.sent.add(send(AppendText(text=words, role=cast(Any, role))))
-        if confirmed and history.said:
-            async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(timeout_s):
+            for message in seed.messages:
+                watch.sent.add(await send(message))
+            if seed.confirmed and seed.messages:
                 await watch.done
     except TimeoutError:
         raise Unreachable(
@@ -36,6 +42,7 @@ async def seed(
     finally:
         sinks.remove(watch)
         watch.done.cancel()
+    emit(HistorySent(items=len(seed.messages), parent=seed.parent, at=seed.at, left_out=seed.left_out))
 
 
 class _Watch:

@@ -30,7 +30,7 @@ class VoiceInput:
         automatic: Callable[[], TurnDetection | None],
         can_switch: bool,
         send: Callable[[ClientEvent], object],
-        send_slowly: Callable[[ClientEvent], Awaitable[None]],
+        send_slowly: Callable[[ClientEvent], Awaitable[object]],
         now_ms: Callable[[], float],
     ) -> None:
         self._codec = codec

@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from ..encodable import encodable
 from ..errors import ConfigurationError
 from ..records import Row
 from .schemas import Schema
@@ -44,7 +45,10 @@ class Table(Sequence[Row]):
 
     @classmethod
     def of(cls, schema: Schema, rows: Iterable[Mapping[str, Any]]) -> Table:
-        """A table of these rows, each of which has all columns of the schema. They are taken one batch at a time."""
+        """A table of these rows, each of which has all columns of the schema. They are taken one batch at a time.
+
+        Text that no file could hold, such as half a surrogate pair, is made such that one can.
+        """
         names = tuple(schema.names)
         columns: dict[str, list[Any]] = {name: [] for name in names}
         source = iter(rows)
@@ -55,6 +59,8 @@ class Table(Sequence[Row]):
                 values = zip(*map(itemgetter(*names), batch), strict=True)
             for column, piece in zip(columns.values(), values, strict=True):
                 column.extend(piece)
+        for name in (known.name for known in schema.columns if known.type == "str"):
+            _make_encodable(columns[name])
         return cls(schema, columns)
 
     # ----------------------------------------------------------------------------------------------------- rows of it
@@ -172,6 +178,12 @@ class Table(Sequence[Row]):
     def _left_out(self) -> str:
         shown = f"{min(len(self), ROWS_SHOWN)} of {len(self)} rows, {len(self._shown())} of {len(self.columns)} columns"
         return f"{self.schema.name}: {shown}; .to_pandas() has them all"
+
+
+def _make_encodable(values: list[Any]) -> None:
+    for at, value in enumerate(values):
+        if type(value) is str and not value.isascii():
+            values[at] = encodable(value)
 
 
 def _csv_field(value: Any) -> str:

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..encodable import encodable
 from ..errors import ConfigurationError
 from ..lines import Line
 from ..transcript import Transcript
@@ -37,7 +38,7 @@ class Timeline:
 
     def __init__(self, transcript: Transcript, lines: Iterable[Line] = ()) -> None:
         story = story_of(transcript, lines)
-        self.title = story.title
+        self.title = encodable(story.title)
         self.svg = "".join(_picture(story, transcript.session_id))
 
     def save(self, path: str | Path) -> Path:

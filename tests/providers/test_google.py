@@ -128,7 +128,7 @@ def test_every_server_message_has_a_fixture() -> None:
 
 
 SAID = {kind.__name__ for kind in get_args(AnyClientEvent)}
-UNSAYABLE = {"ClearAudio", "TruncateOutput", "RetrieveItem", "DeleteItem"}
+UNSAYABLE = {"AppendCall", "ClearAudio", "TruncateOutput", "RetrieveItem", "DeleteItem"}
 
 
 def test_every_client_event_has_a_fixture_or_is_refused() -> None:
@@ -139,6 +139,7 @@ def test_every_client_event_has_a_fixture_or_is_refused() -> None:
 @pytest.mark.parametrize(
     "spec",
     [
+        {"type": "AppendCall", "call_id": "c", "name": "f", "arguments": "{}"},
         {"type": "ClearAudio"},
         {"type": "TruncateOutput", "item_id": "i", "played_ms": 1.0},
         {"type": "RetrieveItem", "item_id": "i"},
