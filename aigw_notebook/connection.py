@@ -16,7 +16,7 @@ from .gateway.local import LocalGateway
 from .history import HistoryLike, history_of
 from .log import SessionLog, mode_of, open_log, shown
 from .portal import portal, ticking
-from .providers import Codec, Provider, SessionSettings, TurnDetection, get
+from .providers import Codec, Provider, SessionSettings, TurnDetection, get, named_model
 from .seeds import NO_SEED, Seed, seed_of
 from .session import BargeInMode, SessionCore, header_of, ruled
 from .session.living import remember
@@ -178,7 +178,7 @@ def connect(
     session is connected is printed when it opens, unless `quiet`.
     """
     if isinstance(provider, str) and ":" in provider:
-        provider, model = _named_model(provider, model)
+        provider, model = named_model(provider, model)
     known = (provider if isinstance(provider, Provider) else get(provider)).for_model(model)
     _check_forms(voice, tools, max_output_tokens, options)
     declared = [as_tool(tool) for tool in tools]
@@ -261,14 +261,6 @@ def _as_gateway(local: LocalGateway, provider: Provider) -> Gateway:
     if local.emulates(provider.route):
         return Gateway.embedded(local.url, token=local.token)
     return Gateway.from_url(local.url, token=local.token)
-
-
-def _named_model(address: str, model: str | None) -> tuple[str, str]:
-    """Provider and model of `name:model`; the argument `model` may say the same, and nothing else."""
-    name, _, named = address.partition(":")
-    if model is not None and model != named:
-        raise ConfigurationError(f"the model was given twice, in {address!r} and as model={model!r}: leave one out")
-    return name, named
 
 
 def _check_forms(voice: object, tools: object, max_output_tokens: int | None, options: object) -> None:

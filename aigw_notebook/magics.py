@@ -175,9 +175,12 @@ class AigwMagics(Magics):
             options = self.aigw.parser.parse_args(words)
         except UsageError as error:
             raise ConfigurationError(f"{error}; %%aigw? lists the options") from None
-        name, _, model = (options.provider or self.first_provider()).partition(":")
-        options.provider = name
-        options.model = options.model or model or None
+        from .providers import named_model
+
+        named = options.provider is not None  # a default's model gives way to that of the cell
+        address = options.provider or self.first_provider()
+        options.provider, model = named_model(address, options.model if named else None)
+        options.model = options.model or model
         return options
 
     def first_provider(self) -> str:

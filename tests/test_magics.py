@@ -134,8 +134,7 @@ def test_a_tool_is_a_function_of_the_notebook(run: Run) -> None:
 def test_the_model_may_follow_the_provider(run: Run, shell: InteractiveShell) -> None:
     run("%%aigw openai:gpt-realtime-mini --no-audio\nhello")
     run("%%aigw openai -m gpt-realtime --no-audio --session other\nhello")
-    slots = dict(magics(shell).slots)
-    assert [slots[name].session.model for name in ("openai", "other")] == ["gpt-realtime-mini", "gpt-realtime"]
+    assert [slot.session.model for _, slot in magics(shell).slots] == ["gpt-realtime-mini", "gpt-realtime"]
 
 
 @pytest.mark.parametrize(
@@ -244,6 +243,7 @@ def test_closing_forgets_the_conversation(run: Run, shell: InteractiveShell) -> 
         ("%%aigw openai --voice nobody\nhello", "nobody"),
         ("%%aigw openai --image nothing.png\nhello", "there is no image file 'nothing.png'"),
         ("%%aigw openai --audio nothing.wav", "cannot read nothing.wav: No such file or directory"),
+        ("%%aigw openai:gpt-realtime -m gpt-realtime-2\nhello", "the model was given twice, in 'openai:gpt-realtime'"),
         ("%aigw records", "no session is open; ask a question with %%aigw first"),
         ("%aigw records all", "no session is open; ask a question with %%aigw first"),
         ("%aigw config colour=red", "there is no setting 'colour'; there are: default_provider, errors, "),

@@ -5,9 +5,12 @@ A third party registers a `Provider` value through the entry-point group `aigw_n
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
-from importlib import import_module
-from importlib.metadata import entry_points
+from functools import lru_cache
+from importlib import import_module, invalidate_caches
+from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
 from ..errors import ConfigurationError, UnknownProvider
@@ -24,7 +27,9 @@ __all__ = [
     "TurnDetection",
     "forms",
     "get",
+    "named_model",
     "names",
+    "refresh",
     "with_capability",
 ]
 
@@ -45,8 +50,20 @@ _loaded: dict[str, Provider] = {}
 
 
 def names() -> list[str]:
-    """The names of all registered providers, built-in first, the others by name."""
+    """The names of all registered providers, built-in first, the others by name.
+
+    What is installed is looked up once for each state of `sys.path`; see `refresh`.
+    """
     return [*BUILT_IN, *sorted(_third_party().keys() - BUILT_IN.keys())]
+
+
+def refresh() -> None:
+    """Look again for providers of third parties: `names` finds those that were installed while the process ran.
+
+    `get` does so by itself for a name that it does not know.
+    """
+    invalidate_caches()
+    _scanned.cache_clear()
 
 
 def get(name: str) -> Provider:
@@ -54,6 +71,17 @@ def get(name: str) -> Provider:
     if name not in _loaded:
         _loaded[name] = _load(name)
     return _loaded[name]
+
+
+def named_model(address: str, model: str | None = None) -> tuple[str, str | None]:
+    """Provider and model of `name` or `name:model`; `model` is what was said besides.
+
+    Raises `ConfigurationError` where the two say different things.
+    """
+    name, _, named = address.partition(":")
+    if model and named and model != named:
+        raise ConfigurationError(f"the model was given twice, in {address!r} and as model={model!r}: leave one out")
+    return name, named or model or None
 
 
 def with_capability(capability: str, value: object = None) -> list[str]:
@@ -76,14 +104,27 @@ def forms(name: str) -> dict[str, Provider]:
     return {name: provider, **{f"{name}:{variant.default_model}": variant for variant in provider.variants}}
 
 
-def _third_party() -> dict[str, str]:
-    return {point.name: point.value for point in entry_points(group=ENTRY_POINT_GROUP)}
+def _third_party() -> Mapping[str, EntryPoint]:
+    return _scanned(tuple(sys.path))
+
+
+@lru_cache(maxsize=1)
+def _scanned(path: tuple[str, ...]) -> Mapping[str, EntryPoint]:
+    """The providers whose packages' metadata lies on that path, by name; of several with one name the first."""
+    return {point.name: point for point in reversed(tuple(entry_points(group=ENTRY_POINT_GROUP)))}
+
+
+def _installed(name: str) -> EntryPoint | None:
+    if name not in _third_party():
+        refresh()
+    return _third_party().get(name)
 
 
 def _load(name: str) -> Provider:
     if name in BUILT_IN:
         return cast(Provider, import_module(BUILT_IN[name]).PROVIDER)
-    for point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+    point = _installed(name)
+    if point is not None:
         provider = point.load()
         if not isinstance(provider, Provider):
             raise ConfigurationError(f"entry point {point.value!r} gives no Provider value: ask its author")

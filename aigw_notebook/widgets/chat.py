@@ -327,9 +327,9 @@ def _chosen(provider: str | Session | AsyncSession, settings: dict[str, Any]) ->
         known = provider.settings
         names = {"model": known.model, "voice": known.voice, "instructions": known.instructions}
         return {"provider": provider.provider, **{name: value or "" for name, value in names.items()}}
-    name, _, model = provider.partition(":")
     chosen = {key: settings.pop(key, None) or "" for key in CHOSEN[1:]}
-    return {"provider": name, **chosen, "model": chosen["model"] or model}
+    name, model = providers.named_model(provider, chosen["model"])
+    return {"provider": name, **chosen, "model": model or ""}
 
 
 def _check(settings: Mapping[str, Any], *, given: bool, approve_tools: bool) -> None:
