@@ -59,8 +59,10 @@ check: $(VENV)/.stamp-test ## lint, formatting, types
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
-docs: $(VENV)/.stamp-test ## write the generated pages anew and check every link
+docs: $(VENV)/.stamp-test ## write the generated pages anew, check every link, build the site into build/docs
 	@$(PY) docs/build.py
+	@$(PY) -m sphinx -W --keep-going -q -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 bench: $(BENCH_VENV)/.stamp-bench ## ratios against pinned references (BENCH="--quick --only imports")
 	@$(BENCH_VENV)/bin/python -m bench $(BENCH)

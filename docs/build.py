@@ -15,10 +15,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "docs"))
 
 import wire_table  # noqa: E402  (stands beside this script, in no package)
-from provider_tables import CAPABILITIES, facts, key, providers  # noqa: E402
+from api_page import api  # noqa: E402
+from command_pages import cell_options, command_line, line_commands, magic_settings  # noqa: E402
+from contents import llms  # noqa: E402
+from event_pages import EVENTS, error_table, order  # noqa: E402
+from house_picture import house, picture  # noqa: E402
+from provider_tables import CAPABILITIES, facts, key, keys, providers  # noqa: E402
 
 PART = re.compile(r"(<!-- generated: (\w+)(?: ([\w-]+))? -->\n).*?(<!-- end -->)", re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+\s+(.*?)\s*$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.DOTALL | re.MULTILINE)
 
 
@@ -69,11 +75,27 @@ PARTS: dict[str, Callable[..., str]] = {
     "providers": providers,
     "facts": facts,
     "key": key,
+    "keys": keys,
     "settings": wire_table.by_kind,
     "wire": wire_table.by_provider,
+    "api": api,
+    "cell_options": cell_options,
+    "line_commands": line_commands,
+    "magic_settings": magic_settings,
+    "command_line": command_line,
+    "order": order,
+    "error_table": error_table,
+    "house": house,
     **CAPABILITIES,
+    **EVENTS,
 }
 """What makes each part; a part with a subject is made by a function of it."""
+
+FILES: dict[Path, Callable[[], str]] = {
+    ROOT / "docs" / "images" / "house.svg": picture,
+    ROOT / "llms.txt": llms,
+}
+"""What makes each file that is generated as a whole."""
 
 
 def documents() -> list[Path]:
@@ -81,16 +103,18 @@ def documents() -> list[Path]:
     return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-def current(text: str) -> str:
-    """The document with its generated parts as they should be now."""
-    return PART.sub(lambda m: f"{m[1]}{PARTS[m[2]](*filter(None, [m[3]]))}\n{m[4]}", text)
+def current(path: Path) -> str:
+    """The file as it should be now: generated as a whole, or a document with its generated parts."""
+    if path in FILES:
+        return FILES[path]()
+    return PART.sub(lambda m: f"{m[1]}{PARTS[m[2]](*filter(None, [m[3]]))}\n{m[4]}", path.read_text(encoding="utf-8"))
 
 
 def anchors(path: Path) -> set[str]:
     """The names that a link into this document may end in, made from its headings as GitHub does."""
     text = FENCE.sub("", path.read_text(encoding="utf-8"))
-    headings = re.findall(r"^#+\s+(.*?)\s*$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+    names = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in HEADING.findall(text)]
+    return {f"{name}-{before}" if (before := names[:place].count(name)) else name for place, name in enumerate(names)}
 
 
 def broken_links(path: Path) -> Iterator[str]:
@@ -104,19 +128,20 @@ def broken_links(path: Path) -> Iterator[str]:
             yield f"{path.relative_to(ROOT)}: {target}"
 
 
-def stale() -> list[Path]:
-    """The documents whose generated parts differ from what the code says."""
-    return [path for path in documents() if current(text := path.read_text(encoding="utf-8")) != text]
+def stale() -> dict[Path, str]:
+    """The files that differ from what the code says, each with what should stand there."""
+    found = {path: current(path) for path in [*documents(), *FILES]}
+    return {path: text for path, text in found.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
 
 
 def main(arguments: list[str]) -> int:
     """0 when all is in order."""
     old = stale()
     if "--check" not in arguments:
-        for path in old:
-            path.write_text(current(path.read_text(encoding="utf-8")), encoding="utf-8")
+        for path, text in old.items():
+            path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
-        old = []
+        old = {}
     faults = [f"{path.relative_to(ROOT)}: stale, run 'make docs'" for path in old]
     faults += [fault for path in documents() for fault in broken_links(path)]
     print("\n".join(faults) if faults else f"{len(documents())} documents in order")

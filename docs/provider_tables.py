@@ -10,7 +10,7 @@ from aigw_notebook import providers as registry
 from aigw_notebook.audio.formats import AudioFormat
 from aigw_notebook.providers import Capabilities, KeyAuth, Provider, SessionSettings
 
-__all__ = ["CAPABILITIES", "GROUPS", "all_forms", "facts", "formats", "key", "providers", "table"]
+__all__ = ["CAPABILITIES", "GROUPS", "all_forms", "facts", "formats", "key", "keys", "providers", "table"]
 
 NONE = "–"
 
@@ -158,6 +158,21 @@ def key(name: str) -> str:
     if registry.get(name).direct_url:
         lines.append(f"* With `direct=True`: {_travels(auth.direct or auth)}.")
     return "\n".join(lines)
+
+
+def keys() -> str:
+    """How the key of each provider travels, through a gateway and past it."""
+    head = ["provider", "variable", "through a gateway", "with `direct=True`"]
+    return table(head, (_key_row(registry.get(name)) for name in registry.BUILT_IN))
+
+
+def _key_row(provider: Provider) -> list[str]:
+    auth = provider.auth
+    page = f"[{provider.title}](providers/{provider.name}.md)"
+    if not auth.env:
+        return [page, NONE, "the gateway's token alone", NONE]
+    direct = _travels(auth.direct or auth) if provider.direct_url else "not possible"
+    return [page, " or ".join(f"`{name}`" for name in auth.env), _travels(auth), direct]
 
 
 def _travels(auth: KeyAuth) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
@@ -13,7 +15,10 @@ from typing import NamedTuple
 
 import pytest
 
-from aigw_notebook import providers
+import aigw_notebook
+from aigw_notebook import cli, errors, events, providers
+from aigw_notebook.commands import COMMANDS
+from aigw_notebook.options import OPTIONS
 from aigw_notebook.providers import Capabilities, SessionSettings, TurnDetection
 from tests.kernels import Cell, Kernel, running
 
@@ -68,6 +73,110 @@ def test_every_target_named_in_the_documents_is_in_the_makefile(build: ModuleTyp
     text = "\n".join(path.read_text(encoding="utf-8") for path in build.documents())
     assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
     assert {"demo", "test", "lab", "check", "docs", "bench", "clean", "help"} <= targets
+
+
+def test_a_part_or_a_file_that_is_not_current_is_found(
+    build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part, fresh, missing = tmp_path / "part.md", tmp_path / "fresh.md", tmp_path / "made.txt"
+    part.write_text("# A\n\n<!-- generated: order -->\nold\n<!-- end -->\n", encoding="utf-8")
+    fresh.write_text("# B\n", encoding="utf-8")
+    monkeypatch.setattr(build, "documents", lambda: [part, fresh])
+    monkeypatch.setattr(build, "FILES", {missing: lambda: "made\n"})
+    found = build.stale()
+    assert list(found) == [part, missing] and found[missing] == "made\n"
+    assert "| idle | `ResponseStarted` | responding |" in found[part] and "old" not in found[part]
+
+
+def test_headings_of_one_name_have_anchors_of_their_own(build: ModuleType, tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# The `one` thing\n\n## Notes\n\n```\n# no heading\n```\n\n## Notes\n", encoding="utf-8")
+    assert build.anchors(page) == {"the-one-thing", "notes", "notes-1"}
+
+
+# ------------------------------------------------------------------------------------------- the index and llms.txt
+
+
+def listed(build: ModuleType) -> list[str]:
+    assert build.llms
+    return [entry.page for entries in sys.modules["contents"].sections().values() for entry in entries]
+
+
+def test_every_page_stands_in_the_index_once(build: ModuleType) -> None:
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+    assert sorted(listed(build)) == sorted(pages - {"index.md"})
+
+
+def test_llms_txt_has_a_line_for_every_page(build: ModuleType) -> None:
+    text = (ROOT / "llms.txt").read_text(encoding="utf-8")
+    assert text.startswith("# aigw_notebook\n\n> ")
+    lines = re.findall(r"^- \[[^\]]+\]\(docs/(.+\.md)\): .+$", text, re.MULTILINE)
+    assert lines == listed(build)
+
+
+def test_links_out_of_the_documents_lead_into_the_repository(build: ModuleType) -> None:
+    contents = sys.modules["contents"]
+    text = "[a](../README.md#more) [b](log.md) [c](https://example.com) [d](#here) ![e](images/panel-dark.png)"
+    where = "https://github.com/aigw-notebook/aigw-notebook/blob/main/README.md#more"
+    assert contents.outward(text, ROOT / "docs" / "index.md") == text.replace("../README.md#more", where)
+
+
+# ---------------------------------------------------------------------------------------------------- the reference
+
+
+def reference(name: str) -> str:
+    return (ROOT / "docs" / "reference" / f"{name}.md").read_text(encoding="utf-8")
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    headings = set(re.findall(r"^### `(\w+)`$", reference("api") + reference("errors"), re.MULTILINE))
+    told = headings | set(re.findall(r"^\| `(\w+)` \|", reference("errors"), re.MULTILINE))
+    assert set(aigw_notebook.__all__) - told == {"__version__", "errors", "events"}
+
+
+def test_the_methods_of_a_session_are_in_the_reference() -> None:
+    text = reference("api")
+    for cls in (aigw_notebook.Session, aigw_notebook.ChatPanel, aigw_notebook.Speaker, aigw_notebook.Clip):
+        own = {name for name, value in vars(cls).items() if callable(value) and not name.startswith("_")}
+        assert own
+        assert own <= set(re.findall(rf"^#### `{cls.__name__}\.(\w+)`$", text, re.MULTILINE))
+    assert "To be awaited, and else as with [`Session`](#session): `ask`" in text
+
+
+def test_every_error_has_a_next_step(build: ModuleType) -> None:
+    assert set(sys.modules["event_pages"].NEXT_STEPS) == set(errors.__all__)
+
+
+def test_every_event_and_field_is_in_the_reference() -> None:
+    parts = re.split(r"^### `(\w+)`$", reference("events"), flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    classes = {
+        name: getattr(events, name) for name in events.__all__ if hasattr(getattr(events, name), "__match_args__")
+    }
+    assert set(sections) == set(classes) > {"AudioDelta", "Usage", "ToolFinished"}
+    for name, cls in classes.items():
+        own = {field.name for field in fields(cls)} - {"raw"}
+        assert set(re.findall(r"^\| `(\w+)` \|", sections[name], re.MULTILINE)) - set(ORDERED) == own
+    assert "| `played_ms` | `float` | `0.0` | ms |" in sections["PlaybackEnded"]
+
+
+ORDERED = ("idle", "responding")
+
+
+def test_every_word_and_option_is_in_the_reference() -> None:
+    assert all(f"| `{f'%aigw {name} '.strip()}" in reference("magics") for name in COMMANDS)
+    assert all(f"`{names[-1]}" in reference("magics") for names, _ in OPTIONS)
+    for command in cli.COMMANDS:
+        assert f"## `aigw-notebook {command}`" in reference("cli")
+    assert "| `--upstream [ROUTE=]URL`, any number of times |" in reference("cli")
+
+
+def test_the_picture_of_the_house_has_every_room(build: ModuleType) -> None:
+    house = sys.modules["house_picture"]
+    names = {name for name in house.floors() if name}
+    drawn = re.findall(r'text-anchor="middle">([\w]+)/?<', (ROOT / "docs" / "images" / "house.svg").read_text("utf-8"))
+    assert sorted(drawn) == sorted(names) and set(house.floors().values()) == set(house.FLOOR_NAMES)
+    assert "session" in house.edges()["faces"] and "gateway" not in house.edges()["session"]
 
 
 # ------------------------------------------------------------------------------------------------- providers' pages
@@ -146,13 +255,69 @@ def blocks(path: Path) -> list[Block]:
     return [Block(match["mark"] or "", match["language"], match["code"]) for match in found]
 
 
+TOLD = ("text", "json", "py")
+"""Languages of blocks that nobody is meant to run: output, pictures, addresses, messages, signatures."""
+
+
+def line_of_make(line: str) -> bool:
+    words = shlex.split(line, comments=True)
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    return words[:1] == ["make"] and set(words[1:]) <= set(targets)
+
+
+def unexplained(path: Path) -> Iterator[str]:
+    """Blocks that are neither cells, nor targets of make, nor told, nor the output of the cell before."""
+    before: Block | None = None
+    for block in blocks(path):
+        commands = not block.language and all(map(line_of_make, block.code.splitlines()))
+        output = not block.language and before is not None and before.is_code
+        if not (block.is_code or block.language in TOLD or commands or output):
+            yield f"{path.name}: {block.code[:60]}"
+        before = block
+
+
+def test_every_block_is_run_or_explained() -> None:
+    faq = ROOT / "docs" / "faq.md"  # its blocks are run by tests/gateway/engines/test_faq_code.py
+    assert [found for path in DOCUMENTS if path != faq for found in unexplained(path)] == []
+
+
+def test_a_block_that_nobody_runs_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```\nmake test\n```\n\n```\nmake tea\n```\n\n```sh\ncurl x\n```\n", encoding="utf-8")
+    assert list(unexplained(page)) == ["page.md: make tea\n", "page.md: curl x\n"]
+
+
+SPAN = re.compile(r"`([^`\n]+)`")
+
+
+def test_the_commands_in_the_text_can_be_given(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each `aigw-notebook …` and `%aigw …` that stands in a sentence, and each extra that one is to install."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    spans = [span for path in DOCUMENTS for span in SPAN.findall(path.read_text(encoding="utf-8"))]
+    lines = [span.split()[1:] for span in spans if span.startswith("aigw-notebook ") and "…" not in span]
+    given = [words for words in lines if words[0] in cli.COMMANDS and len(words) > 1]
+    assert given and {words[0] for words in lines} <= {*cli.COMMANDS}
+    for words in given:
+        parser = cli._parser()
+        assert parser.parse_args(
+            [*words, "x"] if words[-1].startswith("--") and words[-1] != "--live" else words
+        ).command
+    words = {span.split()[1] for span in spans if span.startswith("%aigw ")}
+    assert words and words <= set(COMMANDS)
+    wanted = {
+        name for span in spans for group in re.findall(r"aigw-notebook\[([\w,-]+)\]", span) for name in group.split(",")
+    }
+    assert wanted and wanted <= set(extras)
+
+
 WITH_CODE = [path for path in DOCUMENTS if any(block.is_code for block in blocks(path))]
 
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Cell]]:
     """One kernel for all documents, in an empty directory; magics raise what they would otherwise print."""
-    with running({"IPYTHONDIR": str(tmp_path_factory.mktemp("ipython"))}) as started:
+    homes = {name: str(tmp_path_factory.mktemp("home")) for name in ("IPYTHONDIR", "AIGW_NOTEBOOK_HOME")}
+    with running(homes) as started:
         run: Kernel = started
         run.cell(f"import os; os.chdir({str(tmp_path_factory.mktemp('documents'))!r})")
         run.cell("%aigw config errors=raise")
