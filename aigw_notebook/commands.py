@@ -17,6 +17,7 @@ from .completion import Vocabulary
 from .cost import money
 from .display import Table, publish
 from .errors import ConfigurationError
+from .inert import inert
 from .slots import ALL
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _frame(rows: list[dict[str, Any]], columns: list[str]) -> Any:
 def _transcript(magics: AigwMagics, name: str | None = None) -> None:
     said = [row for row in magics.slots.records(name) if row["kind"] in ("text", "audio") and row["text"]]
     plain = "\n\n".join(f"{row['role']}: {row['text']}" for row in said) or "(nothing has been said)"
-    markdown = "\n\n".join(f"**{row['role']}** {row['text']}" for row in said) or "*(nothing has been said)*"
+    markdown = inert("\n\n".join(f"**{row['role']}** {row['text']}" for row in said)) or "*(nothing has been said)*"
     publish({"text/markdown": markdown, "text/plain": plain})
 
 

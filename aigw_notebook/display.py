@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cost import money, usd_of_turn
+from .inert import inert
 
 if TYPE_CHECKING:
     from IPython.display import Audio
@@ -107,7 +108,7 @@ def text_bundle(turn: Turn, *, with_cost: bool = False) -> dict[str, str]:
     note = " ".join(word for word in words if word)
     emphasized = note and f"*{note.replace('$', DOLLAR)}*"
     return {
-        "text/markdown": "\n\n".join(part for part in (text, emphasized) if part) or "*(no answer)*",
+        "text/markdown": "\n\n".join(part for part in (inert(text), emphasized) if part) or "*(no answer)*",
         "text/plain": " ".join(part for part in (text, note) if part) or "(no answer)",
     }
 

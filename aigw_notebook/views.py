@@ -27,6 +27,7 @@ from .display import (
     text_bundle,
 )
 from .events import AnyEvent, AudioDelta, OutputTranscript, TextDelta, ToolCall, ToolFinished
+from .inert import inert
 from .pacing import AudioSegments, GrowingText, Scheduler, TextBatches
 
 if TYPE_CHECKING:
@@ -310,7 +311,7 @@ class NotebookView:
     def _fall_back(self) -> None:
         if not self._ready:
             self._batches.flush()
-            self._growing = GrowingText(lambda text: self._show_text({"text/markdown": text}))
+            self._growing = GrowingText(lambda text: self._show_text({"text/markdown": inert(text)}))
             self._growing.add("".join(self._parts))
 
     def _show_text(self, bundle: dict[str, Any]) -> None:

@@ -96,6 +96,24 @@ def test_text_streams_the_voice_speaks_and_what_is_saved_stays(browser: Browser,
     assert_without_breaks(sounds, length)
 
 
+def test_what_a_model_writes_runs_nothing_in_the_page(browser: Browser, lab: str, folder: Path) -> None:
+    """Shown as it is, the same Markdown runs: JupyterLab trusts the outputs of a cell that was run."""
+    markdown = "<img src=none.png onerror='window.NAME = 1'>\n\n- a\n  ```\n<script>window.NAME = 2</script>"
+    cells = [
+        f"text = {markdown!r}\nfrom IPython.display import display\nfrom aigw_notebook.inert import inert",
+        "display({'text/markdown': text.replace('NAME', 'asItIs')}, raw=True)",
+        "display({'text/markdown': inert(text.replace('NAME', 'inert')) + ' **done**'}, raw=True)",
+    ]
+    path = write_notebook(folder, "inert.ipynb", *cells)
+    with opened(browser, lab_url(lab, path.name), "lab-inert") as page:
+        run_all(page)
+        wait_until(page, IDLE, 3)
+        wait_until(page, "() => document.querySelector('.jp-RenderedMarkdown strong') && window.asItIs === 1")
+        assert page.evaluate("window.inert") is None
+        shown = page.evaluate("[...document.querySelectorAll('.jp-RenderedMarkdown')].at(-1).textContent")
+    assert "onerror" in shown and "<script>" in shown.replace("\u2060", "")
+
+
 def assert_without_breaks(sounds: list[dict[str, Any]], length: float) -> None:
     """Segments follow each other, and the final player goes on where they stopped."""
     segments = [sound for sound in sounds if not sound["id"]]

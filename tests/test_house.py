@@ -58,6 +58,7 @@ FLOORS: dict[str, int] = {
     "timeline": 2,
     "pages": 2,
     "written": 2,
+    "inert": 2,
     "archive": 5,
     "recording_file": 2,
     "scrubbing": 2,
