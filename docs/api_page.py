@@ -31,6 +31,9 @@ REST = "Everything else"
 LINE = 100
 """A signature that is longer has a line for each parameter."""
 
+DEFAULT = 40
+"""A default that is longer is left out."""
+
 
 class _Written(str):
     """An annotation as it stands in the source: `inspect` would put quotes around it."""
@@ -127,7 +130,7 @@ def shown(name: str, value: Any) -> str:
 
 
 def signature(name: str, value: Any) -> str:
-    """How it is declared: `def name(parameters) -> result`, without `self` and without default objects' addresses."""
+    """How it is declared: `def name(parameters) -> result`, without `self`, long defaults and addresses of objects."""
     function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
     found = inspect.signature(function)
     parameters = [_parameter(each) for each in found.parameters.values() if each.name not in ("self", "cls")]
@@ -140,8 +143,9 @@ def signature(name: str, value: Any) -> str:
 
 
 def _parameter(one: inspect.Parameter) -> inspect.Parameter:
-    default = one.default if repr(one.default).find(" object at ") < 0 else _Written("…")
-    return one.replace(annotation=_annotation(one.annotation), default=default)
+    said = repr(one.default)
+    left_out = " object at " in said or (one.default is not one.empty and len(said) > DEFAULT)
+    return one.replace(annotation=_annotation(one.annotation), default=_Written("...") if left_out else one.default)
 
 
 def _annotation(said: Any) -> Any:
