@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psutil
 import pytest
 
@@ -33,8 +34,13 @@ PORTAL = re.compile(r"aigw.portal", re.IGNORECASE)
 
 
 def pytest_configure() -> None:
-    """No session of a test reaches the log of who runs them, one of a kernel that outlives its test neither."""
+    """No session of a test reaches the log of who runs them, one of a kernel that outlives its test neither.
+
+    No example fails for having taken long: how busy the machine is says nothing of the code.
+    """
     os.environ["AIGW_NOTEBOOK_LOG"] = "memory"
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

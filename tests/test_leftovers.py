@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 import threading
 
+import hypothesis
+
 from tests.conftest import Leftovers
 
 
@@ -48,3 +50,8 @@ def test_a_thread_of_ours_is_seen() -> None:
     go_on.set()
     thread.join()
     assert before.more() == set()
+
+
+def test_no_example_fails_for_having_taken_long() -> None:
+    assert hypothesis.settings().deadline is None
+    assert hypothesis.settings(max_examples=3).deadline is None
