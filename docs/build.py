@@ -5,6 +5,7 @@ A generated part stands between `<!-- generated: name -->` and `<!-- end -->`. W
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "aigw_notebook"
 sys.path.insert(0, str(ROOT / "docs"))
 
 import wire_table  # noqa: E402  (stands beside this script, in no package)
@@ -45,6 +47,28 @@ def tables() -> str:
     )
 
 
+def rooms() -> str:
+    """The packages of the house, each in the first words of its docstring."""
+    return _module_table("room", sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE))
+
+
+def modules() -> str:
+    """The modules of the house that stand in no room, likewise."""
+    return _module_table("module", sorted(PACKAGE.glob("[a-z]*.py")))
+
+
+def _module_table(head: str, paths: Iterable[Path]) -> str:
+    lines = [f"| {head} | what is in it |", "| --- | --- |"]
+    lines += [f"| `{path.relative_to(PACKAGE).as_posix()}` | {_first_line(path)} |" for path in paths]
+    return "\n".join(lines)
+
+
+def _first_line(path: Path) -> str:
+    """The first line of the docstring of a module or a package; it is read, not imported."""
+    source = path / "__init__.py" if path.is_dir() else path
+    return (ast.get_docstring(ast.parse(source.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
 def _column_table(columns: Iterable[Any]) -> str:
     lines = ["| column | type | what it says |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| `{c.name}` | {c.type} | {c.doc} |" for c in columns)])
@@ -72,6 +96,8 @@ PARTS: dict[str, Callable[..., str]] = {
     "tables": tables,
     "errors": errors,
     "faq": faq,
+    "rooms": rooms,
+    "modules": modules,
     "providers": providers,
     "facts": facts,
     "key": key,
@@ -100,7 +126,7 @@ FILES: dict[Path, Callable[[], str]] = {
 
 def documents() -> list[Path]:
     """Every Markdown file of the project."""
-    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "binder" / "README.md"]
 
 
 def current(path: Path) -> str:

@@ -80,8 +80,13 @@ def free_port() -> int:
 
 
 @contextmanager
-def jupyter(app: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """The address of a running JupyterLab ("lab") or Notebook 7 ("notebook") that serves `folder`."""
+def jupyter(
+    app: str, folder: Path, environment: dict[str, str], launch: Sequence[str | Path] = (sys.executable,)
+) -> Iterator[str]:
+    """The address of a running JupyterLab ("lab") or Notebook 7 ("notebook") that serves `folder`.
+
+    `launch` is the beginning of its command: an interpreter, or what ends as one.
+    """
     port = free_port()
     settings = folder / ".settings"
     settings.mkdir()
@@ -103,7 +108,7 @@ def jupyter(app: str, folder: Path, environment: dict[str, str]) -> Iterator[str
     places = {name: str(folder / ".jupyter" / name) for name in OWN_FOLDERS}
     kept = {name: value for name, value in os.environ.items() if not SETTINGS.search(name)}
     with (folder / "server.log").open("w") as log:
-        command = [sys.executable, "-m", *own, *shared]
+        command = [*launch, "-m", *own, *shared]
         process = subprocess.Popen(
             command, env={**kept, **places, "AIGW_NOTEBOOK_LOG": "memory", **environment}, stdout=log, stderr=log
         )

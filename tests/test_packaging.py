@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -20,9 +21,29 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 STRAY = ("tests/", "bench/", "notebooks/", "scripts/", "binder/", ".ci/", ".venv", "__pycache__", ".ipynb", ".env")
 
 
+NEEDED = (
+    "aigw_notebook/py.typed",
+    "aigw_notebook/prices.json",
+    "aigw_notebook/gateway/engines/faq.json",
+    "aigw_notebook/pages/static/page.css",
+    "aigw_notebook/pages/static/page.js",
+    "aigw_notebook/widgets/static/chat.css",
+    "aigw_notebook/widgets/static/chat.js",
+    "aigw_notebook/widgets/static/live.css",
+    "aigw_notebook/widgets/static/live.js",
+    "aigw_notebook/widgets/static/player_worklet.js",
+    "aigw_notebook/widgets/static/recorder_worklet.js",
+)
+"""What no import would miss, and a user would."""
+
+DOCUMENTS = {"CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"}
+
+
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with both distributions, built from the working tree by the declared backend."""
+    """A folder with both distributions: `DISTRIBUTIONS`, else built from the working tree by the declared backend."""
+    if named := os.environ.get("DISTRIBUTIONS"):
+        return Path(named)
     out = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-t", "wheel", "-d", str(out)],
@@ -58,12 +79,16 @@ def shipped() -> list[str]:
 
 def test_the_wheel_holds_the_package_whole(wheel_names: list[str]) -> None:
     assert sorted(shipped()) == sorted(name for name in wheel_names if ".dist-info/" not in name)
-    assert "aigw_notebook/py.typed" in wheel_names
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_what_is_no_module_is_shipped_too(name: str, wheel_names: list[str], sdist_names: list[str]) -> None:
+    assert name in wheel_names and name in sdist_names
 
 
 def test_the_source_distribution_can_be_built_from(sdist_names: list[str]) -> None:
     assert set(shipped()) <= set(sdist_names)
-    assert {"pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE", "PKG-INFO"} <= set(sdist_names)
+    assert {"pyproject.toml", "PKG-INFO", *DOCUMENTS} <= set(sdist_names)
 
 
 @pytest.mark.parametrize("stray", STRAY)
