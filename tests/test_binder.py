@@ -168,8 +168,8 @@ def test_a_version_of_the_base_that_is_gone_fails(check: ModuleType) -> None:
         check.check_base(Path(sys.executable), {"nbformat": "0.1"})
 
 
-def notebook_with(*outputs: Any, count: int | None = 1) -> Any:
-    cell = nbformat.v4.new_code_cell("1", outputs=list(outputs), execution_count=count)
+def notebook_with(*outputs: Any, count: int | None = 1, source: str = "%%aigw openai\nHello") -> Any:
+    cell = nbformat.v4.new_code_cell(source, outputs=list(outputs), execution_count=count)
     return nbformat.v4.new_notebook(cells=[cell])
 
 
@@ -180,6 +180,7 @@ def test_a_notebook_that_spoke_passes(check: ModuleType) -> None:
     path = Path("a.ipynb")
     assert check.check_outputs(path, notebook_with(PLAYER, PLAYER), samples=0) == 2
     assert check.check_outputs(path, notebook_with(), samples=4_800) == 0
+    assert check.check_outputs(path, notebook_with(source="panel.ask('Hello')"), samples=0) == 0
 
 
 @pytest.mark.parametrize(
