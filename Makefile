@@ -47,8 +47,9 @@ test-kernels: $(VENV)/.stamp-test ## the kernel tests with every ipykernel that 
 	  echo "ipykernel $$version" && $$env/bin/python -m pytest tests/test_kernel.py $(PYTEST) || exit 1; \
 	done
 
-test-all: $(VENV)/.stamp-venv ## the unit and kernel tests on every Python that is here (VERSIONS="3.12 3.13" PYTEST="-k stop")
-	@$(PY) scripts/each_python.py $(VERSIONS) --part "unit=not ($(SLOW))" --part "kernel=kernel" --pytest="$(PYTEST)"
+test-all: $(VENV)/.stamp-venv ## the unit, conformance and kernel tests on every Python that is here (VERSIONS="3.12 3.13" PYTEST="-k stop")
+	@$(PY) scripts/each_python.py $(VERSIONS) --part "unit=not ($(SLOW))" \
+	  --part conformance=conformance --part kernel=kernel --pytest="$(PYTEST)"
 
 test-quiet: $(VENV)/.stamp-test chromium ## a spoken conversation in a browser, in real time; wants an idle machine
 	@$(PY) -m pytest -m quiet

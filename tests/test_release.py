@@ -149,15 +149,17 @@ def test_each_part_is_run_and_its_outcome_told(
 ) -> None:
     each = script("each_python")
     python = tmp_path / "python"
-    python.write_text('#!/bin/sh\necho "$@"\necho "== $5 tests in 1 s =="\ntest "$4" = good\n', encoding="utf-8")
+    python.write_text('#!/bin/sh\necho "$@"\necho "== $5 tests in 1 s =="\nexit $4\n', encoding="utf-8")
     python.chmod(0o755)
     monkeypatch.setattr(each, "find", lambda version: python)
     monkeypatch.setattr(each, "environment", lambda version, interpreter: interpreter)
-    run = ["3.12", "--part", "unit=good", "--part", "kernel=bad"]
+    run = ["3.12", "--part", "unit=0", "--part", "kernel=1"]
     assert each.main([*run, "--pytest", "7 -x"]) == 1
     *_, first, second = capsys.readouterr().out.splitlines()
     assert (first, second) == ("Python 3.12  unit: 7 tests in 1 s", "Python 3.12  kernel: 7 tests in 1 s")
     assert each.main([*run[:3], "--pytest=7"]) == 0
+    assert each.main(["3.12", "--part", "unit=5", "--pytest=-k nothing"]) == 0
+    assert each.main(["3.12", "--part", "unit=5"]) == 1
 
 
 # -------------------------------------------------------------------------------------------------------- wire files
