@@ -6,7 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from traitlets.config import Config
 
 from aigw_notebook.connection import connect
 from aigw_notebook.endpoint import Gateway
+from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.local import LocalGateway
 from aigw_notebook.gateway.replay import replay
 from aigw_notebook.lines import Line
@@ -25,6 +26,7 @@ from tests.sdk import test_cartesia_sdk as cartesia_sdk
 from tests.sdk import test_google_sdk as google_sdk
 from tests.sdk.calling import call
 from tests.sdk.test_google_sdk import without_tls
+from tests.speech import spoken, understood
 
 __all__ = ["without_tls"]
 
@@ -83,13 +85,18 @@ def test_the_command_refuses_what_is_no_recording(tmp_path: Path, capsys: pytest
 
 
 class Tapped:
-    """Notes the frames of every client of the websockets library: what an SDK of a provider sends and gets."""
+    """Notes the frames of the websockets library's clients, new and old: what an SDK of a provider sends and gets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from websockets.asyncio.client import ClientConnection
+        from websockets.legacy.client import WebSocketClientProtocol
 
         self.lines: list[Line] = []
-        send, recv = ClientConnection.send, ClientConnection.recv
+        for client in (ClientConnection, WebSocketClientProtocol):
+            self._tap(client, monkeypatch)
+
+    def _tap(self, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        send, recv = client.send, client.recv
 
         async def tapped_send(connection: Any, message: Any, *rest: Any, **named: Any) -> None:
             self.lines.append(Line(float(len(self.lines)), "sent", message))
@@ -100,8 +107,8 @@ class Tapped:
             self.lines.append(Line(float(len(self.lines)), "received", message))
             return message.encode() if decode is False and isinstance(message, str) else message
 
-        monkeypatch.setattr(ClientConnection, "send", tapped_send)
-        monkeypatch.setattr(ClientConnection, "recv", tapped_recv)
+        monkeypatch.setattr(client, "send", tapped_send)
+        monkeypatch.setattr(client, "recv", tapped_recv)
 
     def recording(self, provider: str) -> Recording:
         from datetime import UTC, datetime
@@ -128,18 +135,63 @@ async def cartesia(gateway: LocalGateway) -> list[str]:
         return [event.type async for event in context.receive()]
 
 
+async def elevenlabs(gateway: LocalGateway) -> list[str]:
+    import httpx
+
+    from tests.sdk import test_elevenlabs_sdk as sdk  # imported here: it warns of what it makes of websockets
+
+    with httpx.Client() as http:
+        base_url = f"{gateway.url}/elevenlabs".replace("ws:", "http:")
+        client = sdk.ElevenLabs(api_key="xi", base_url=base_url, httpx_client=http)
+        async with sdk.AsyncTalk(client) as talk:
+            speaker = talk.speaker
+            await sdk.come(lambda: speaker.feed and understood(b"".join(speaker.played)).endswith("help you?"))
+            greeting = list(speaker.played)
+            speaker.played.clear()
+            assert speaker.feed is not None
+            await speaker.feed(spoken("what is 2 plus 3", silence_ms=800))
+            await sdk.come(lambda: understood(b"".join(speaker.played)) == "2 + 3 is 5.")
+    return [*talk.said, *(piece.hex() for piece in greeting + speaker.played)]
+
+
+async def deepgram(gateway: LocalGateway) -> list[str]:
+    from tests.sdk import test_deepgram_sdk as sdk
+
+    asked: Any = {"model": "nova-3", "encoding": "linear16", "sample_rate": sdk.RATE, "interim_results": True}
+    listening = sdk.async_client(gateway).listen.v1.connect(**asked, request_options=sdk.options(gateway))
+    async with listening as socket:
+        await socket.send_media(spoken("hello there", silence_ms=600))
+        await socket.send_finalize()
+        messages = await sdk.receive(socket, lambda message: message.from_finalize)
+        await socket.send_close_stream()
+        messages += await sdk.receive(socket, sdk.is_a(sdk.ListenV1Metadata))
+    return [message.model_dump_json() for message in messages]
+
+
+@pytest.fixture
+def public() -> Iterator[LocalGateway]:
+    """A gateway without a token: not every SDK has a place for one."""
+    with LocalGateway(pace=Pace(first_token_ms=0, text_delta_ms=0, audio_speed=0), authentication=False) as running:
+        yield running
+
+
+TALKS = [openai, google, cartesia, elevenlabs, deepgram]
+
+
 @pytest.mark.sdk
-@pytest.mark.parametrize(("provider", "talk"), [("openai", openai), ("google", google), ("cartesia", cartesia)])
+@pytest.mark.filterwarnings(
+    r"ignore:websockets\.:DeprecationWarning", "ignore:ConnectionClosed.code:DeprecationWarning"
+)
+@pytest.mark.parametrize("talk", TALKS, ids=lambda talk: talk.__name__)
 def test_an_official_sdk_plays_a_recording_as_it_plays_the_emulator(
-    provider: str,
     talk: Callable[[LocalGateway], Coroutine[Any, Any, list[str]]],
-    gateway: LocalGateway,
+    public: LocalGateway,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tapped = Tapped(monkeypatch)
-    live = asyncio.run(talk(gateway))
-    recording = tapped.recording(provider)
-    with replay(recording, speed=0) as playing:
+    live = asyncio.run(talk(public))
+    recording = tapped.recording(talk.__name__)
+    with replay(recording, speed=0, authentication=False) as playing:
         again = asyncio.run(talk(playing))
     assert playing.divergences == []
     assert len(again) == len(live) > 3
