@@ -257,7 +257,9 @@ def _gateway(gateway: Gateway | LocalGateway | str | None, token: str | None, pr
 
 
 def _as_gateway(local: LocalGateway, provider: Provider) -> Gateway:
-    """A local gateway as an address: "embedded", keyless and free, only where an emulator answers."""
+    """A local gateway as an address: keyless and free only where a recording or an emulator answers."""
+    if local.plays:
+        return Gateway.replaying(local.url, token=local.token, plays=local.plays)
     if local.emulates(provider.route):
         return Gateway.embedded(local.url, token=local.token)
     return Gateway.from_url(local.url, token=local.token)

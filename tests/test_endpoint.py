@@ -297,6 +297,13 @@ def test_the_embedded_gateway_gets_no_provider_key(auth: AuthForm) -> None:
     assert endpoint.where == "Acme Live, embedded gateway at 127.0.0.1:43121 (local emulator, no key, no cost)"
 
 
+def test_a_replay_gets_no_provider_key_and_is_named() -> None:
+    gateway = Gateway.replaying("ws://127.0.0.1:43121/v1/local/default", TOKEN, plays="visit.aigw")
+    endpoint = resolve(ACME, SETTINGS, gateway=gateway, api_key=KEY, environ={"ACME_KEY": KEY})
+    assert KEY not in f"{endpoint.url}{endpoint.headers}{endpoint.secrets}" and endpoint.kind == "replay"
+    assert endpoint.where == "Acme Live, replay of visit.aigw at 127.0.0.1:43121 (recorded frames, no key, no cost)"
+
+
 def test_where_names_the_gateway() -> None:
     assert resolve(ACME, SETTINGS, gateway=CLOUD).where == (
         "Acme Live through AI Gateway my-gw (gateway.ai.cloudflare.com)"

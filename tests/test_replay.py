@@ -108,6 +108,22 @@ def test_another_question_is_no_matter_where_matching_is_off(gateway: LocalGatew
     assert len(frames(session.recording(), "received")) == len(frames(recording, "received"))
 
 
+def test_a_replay_says_which_file_it_plays_and_costs_nothing(gateway: LocalGateway, tmp_path: Path) -> None:
+    with connect("openai", gateway=gateway, quiet=True) as session:
+        talk(session)
+    with replay(session.save(tmp_path / "visit.aigw"), speed=0) as playing:
+        with connect("openai", gateway=playing, api_key="sk-real", quiet=True) as again:
+            talk(again)
+        port = playing.address[1]
+        assert "of visit.aigw" in repr(playing)
+    told = f"OpenAI Realtime, replay of visit.aigw at 127.0.0.1:{port} (recorded frames, no key, no cost)"
+    assert again.where == told and again.core.endpoint.secrets == (playing.token,)
+    assert again.cost.usd == 0.0 and again.cost.list_usd == session.cost.list_usd != 0.0
+    assert again.recording().header.where == told
+    unnamed = replay(session.recording(), speed=0)
+    assert unnamed.plays == f"session {session.session_id}" and gateway.plays == ""
+
+
 def test_a_gateway_that_plays_has_no_other_route(gateway: LocalGateway) -> None:
     recording = recorded("openai", gateway)
     with replay(recording) as playing:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 from urllib.parse import quote, urlencode, urlsplit
 
 from ..errors import ConfigurationError, MissingKey, Unsupported
-from .gateway import MAX_METADATA, METADATA_HEADER, SESSION_METADATA, Gateway, check_header_text, first_set
+from .gateway import KEYLESS, MAX_METADATA, METADATA_HEADER, SESSION_METADATA, Gateway, check_header_text, first_set
 from .redaction import redact, safe_url
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Endpoint:
     url: str = field(repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = field(default=(), repr=False)
-    kind: Literal["cloudflare", "custom", "embedded", "direct"]
+    kind: Literal["cloudflare", "custom", "embedded", "replay", "direct"]
     safe: str
     where: str
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -75,9 +75,9 @@ def resolve(
 
     The provider's key is `api_key`, else the first of its variables set in `environ`. A direct connection needs one; a
     gateway may hold one itself, and with `byok_alias` set the environment's stays home, as it would win over the stored
-    one. An embedded gateway gets none at all. The key travels in the form `auth`, or, where the provider has no such
-    form, in its header, its query parameter or its subprotocol, whichever it has first. The gateway token travels as
-    subprotocol if asked so, else as header; other `cf-aig-*` settings are always headers.
+    one. A gateway of this process gets none at all. The key travels in the form `auth`, or, where the provider has no
+    such form, in its header, its query parameter or its subprotocol, whichever it has first. The gateway token travels
+    as subprotocol if asked so, else as header; other `cf-aig-*` settings are always headers.
 
     Raises `MissingKey`, `Unsupported`, or `ConfigurationError` when a credential cannot travel in the form asked for.
     """
@@ -116,7 +116,7 @@ def _provider_key(
 ) -> str | None:
     if gateway is None and not provider.direct_url:
         raise Unsupported(f"{provider.title} can be reached through a gateway only: leave direct=True out")
-    if gateway is not None and gateway.kind == "embedded":
+    if gateway is not None and gateway.kind in KEYLESS:
         return None
     forms = (provider.auth.header, provider.auth.query, provider.auth.subprotocol)
     if api_key and gateway is not None and not any(forms):
@@ -173,7 +173,7 @@ def _url(base: str, query: Mapping[str, str | Sequence[str]]) -> str:
 def _way_round(provider: Provider, gateway: Gateway | None, key: str | None) -> str:
     if gateway is None:
         return ""
-    sends_key = key is not None or gateway.kind == "embedded" or not provider.auth.any_form
+    sends_key = key is not None or gateway.kind in KEYLESS or not provider.auth.any_form
     ways = [] if sends_key else ["pass api_key=… instead of a key stored in the gateway"]
     ways += ["go past the gateway with direct=True"] if provider.direct_url else []
     return ", and failing that ".join(ways)
@@ -182,6 +182,8 @@ def _way_round(provider: Provider, gateway: Gateway | None, key: str | None) -> 
 def _where(provider: Provider, gateway: Gateway | None) -> str:
     if gateway is None:
         return f"{provider.title}, direct to {urlsplit(provider.direct_url).hostname}"
+    if gateway.kind == "replay":
+        return f"{provider.title}, replay of {gateway.plays} at {gateway.host} (recorded frames, no key, no cost)"
     if gateway.kind == "embedded":
         return f"{provider.title}, embedded gateway at {gateway.host} (local emulator, no key, no cost)"
     if gateway.gateway_id:

@@ -12,10 +12,14 @@ from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
 
-__all__ = ["SESSION_METADATA", "Gateway", "GatewayKind", "check_header_text", "first_set"]
+__all__ = ["KEYLESS", "SESSION_METADATA", "Gateway", "GatewayKind", "check_header_text", "first_set"]
 
-GatewayKind: TypeAlias = Literal["cloudflare", "custom", "embedded"]
-"""Cloudflare's own host, a gateway at any other address, or the emulating gateway of this process."""
+GatewayKind: TypeAlias = Literal["cloudflare", "custom", "embedded", "replay"]
+"""Cloudflare's own host, a gateway at any other address, the emulating gateway of this process, or one that plays a
+recording."""
+
+KEYLESS: frozenset[GatewayKind] = frozenset({"embedded", "replay"})
+"""Gateways behind which there is no provider: no key is sent there, and nothing costs anything."""
 
 CLOUDFLARE_HOST = "gateway.ai.cloudflare.com"
 
@@ -39,7 +43,8 @@ class Gateway:
     `account_id` and `gateway_id` are None where the address has no such part (a custom domain). `metadata` (at most
     five entries, values text, numbers or booleans), `byok_alias` (which stored key), `event_id`, `collect_log` (whether
     a log row is kept) and `collect_log_payload` (whether with what was said) travel as `cf-aig-*` headers.
-    Kind "embedded" promises that every answer is emulated: no provider key is sent there.
+    Kind "embedded" promises that every answer is emulated, "replay" that every answer is that of the recording
+    `plays`: no provider key is sent there.
     """
 
     base_url: str = f"wss://{CLOUDFLARE_HOST}"
@@ -52,6 +57,7 @@ class Gateway:
     event_id: str | None = None
     collect_log: bool | None = None
     collect_log_payload: bool | None = None
+    plays: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", _websocket_url(self.base_url))
@@ -77,6 +83,11 @@ class Gateway:
     def embedded(cls, url: str, token: str | None = None) -> Gateway:
         """The gateway of this process, whose answers are all emulated."""
         return replace(cls.from_url(url, token), kind="embedded")
+
+    @classmethod
+    def replaying(cls, url: str, token: str | None = None, *, plays: str) -> Gateway:
+        """A gateway of this process that plays the recording of that name."""
+        return replace(cls.from_url(url, token), kind="replay", plays=plays)
 
     @classmethod
     def from_url(cls, url: str, token: str | None = None) -> Gateway:

@@ -102,6 +102,11 @@ class LocalGateway:
         return None
 
     @property
+    def plays(self) -> str:
+        """The name of the recording that it plays, safe to show; "" where it plays none."""
+        return ""
+
+    @property
     def running(self) -> bool:
         """Whether it is listening."""
         return self._current is not None

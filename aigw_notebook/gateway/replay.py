@@ -245,8 +245,9 @@ class _Routes(RouteTable):
 class ReplayGateway(LocalGateway):
     """A gateway that plays one recording, from its start, to everyone who connects; made by `replay`."""
 
-    def __init__(self, recording: Recording, *, speed: float, match: Match, **settings: Any) -> None:
+    def __init__(self, recording: Recording, *, name: str, speed: float, match: Match, **settings: Any) -> None:
         self.recording = recording
+        self._name = name
         provider = providers.get(recording.header.provider)
         self._script = _Script.of(recording, provider, match=match, speed=speed)
         nothing = cast(Any, None)
@@ -259,13 +260,18 @@ class ReplayGateway(LocalGateway):
         return self.recording.header.ids_seed or None
 
     @property
+    def plays(self) -> str:
+        """The recording's file, without its folder; of a recording that is in no file, which session it is of."""
+        return self._name
+
+    @property
     def divergences(self) -> list[Divergence]:
         """What clients said that was not recorded, in order; the first hundred."""
         return list(self._script.divergences)
 
     def __repr__(self) -> str:
         where = self.url if self.running else "stopped"
-        return f"<ReplayGateway of {self.recording.header.session_id} {where}, {len(self.divergences)} divergences>"
+        return f"<ReplayGateway of {self._name} {where}, {len(self.divergences)} divergences>"
 
 
 def replay(
@@ -282,8 +288,9 @@ def replay(
         raise ConfigurationError(f"match={match!r} is not understood; give one of: {', '.join(MATCHES)}")
     if not 0 <= speed < float("inf"):
         raise ConfigurationError(f"speed={speed!r}: give 1 for as it was, 10 for ten times, 0 for at once")
+    name = ""
     if isinstance(recording, str | Path):
-        recording = read(recording)
+        name, recording = Path(recording).name, read(recording)
     elif not isinstance(recording, Recording):
         recording = recording.recording()
     if recording.dropped or not any(line.kind == "received" for line in recording.lines):
@@ -292,4 +299,5 @@ def replay(
             + (f"{recording.dropped} of its lines were not kept" if recording.dropped else "it holds no frames")
             + "; record the session again, with its messages"
         )
-    return ReplayGateway(recording, speed=speed, match=match, **settings)
+    name = name or f"session {recording.header.session_id}"
+    return ReplayGateway(recording, name=name, speed=speed, match=match, **settings)
