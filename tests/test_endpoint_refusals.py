@@ -149,6 +149,7 @@ def test_closed_before_ready(code: int, reason: str, kind: type[GatewayError], h
         (1011, "keepalive ping timeout", "answered no ping"),
         (1013, "rate limit", "limit of the account"),
         (4321, "", "the provider's own"),
+        (4400, "message 2 differs from the recording: $.session.api_key", "the replay's `divergences`"),
     ],
 )
 def test_closed_once_ready(code: int, reason: str, hint: str) -> None:

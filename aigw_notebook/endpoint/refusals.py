@@ -167,6 +167,10 @@ def _reasons(*table: tuple[str, _Cause]) -> _Reasons:
 
 
 _BY_REASON = _reasons(
+    (
+        r"^message \d+ differs from the recording",
+        _Cause("look at the difference in the replay's `divergences`, and record anew if it is meant"),
+    ),
     (r"session.{0,12}(expired|duration)|maximum duration", _Cause("its time limit was reached: connect again")),
     (
         r"quota|rate.?limit|too many|concurren|credits|billing|insufficient.funds",
