@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 DEMO = ROOT / "scripts" / "demo.py"
 EVERY_PROVIDER = ROOT / "notebooks" / "02_every_provider.ipynb"
+AS_DATA = ROOT / "notebooks" / "03_sessions_as_data.ipynb"
+REPLAY = ROOT / "notebooks" / "05_record_and_replay.ipynb"
 
 by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -178,6 +180,81 @@ def test_the_sessions_of_all_providers_end_in_one_table(run: Run) -> None:
     expected = {"openai": "2", "google": "2", "elevenlabs": "4", "cartesia": "2", "workers-ai": "4", "deepgram": "1"}
     assert sessions == {**expected, "fal": "2", "universal": "2"}
     assert outputs["close"][0].text.startswith("Closed: openai, google, elevenlabs, cartesia, elevenlabs:tts, ")
+
+
+def told(outputs: list[Any]) -> str:
+    """What a cell printed, and its last line as plain text."""
+    return "".join(o.text if o.output_type == "stream" else o.data["text/plain"] for o in outputs)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("talk", "According to weather: 22 degrees and sunny in Lisbon."),
+        ("cut", "closed, 4 turns: OpenAI Realtime, embedded gateway at"),
+        ("columns", "32 columns: session_id turn seq"),
+        ("where", "'According to weather: 22 degrees and sunny in Lisbon.'"),
+        ("polars", "assistant"),
+        ("duckdb", "assistant"),
+        ("wav", "2 channels, "),
+        ("markdown", "1\\.2 s heard, interrupted*"),
+        ("subtitles", "Model: The capital of Portugal is Lisbon."),
+        ("page", "(not heard: "),
+        ("turn", "(interrupted)"),
+        ("timeline", "<Timeline openai gpt-realtime-2.1 · 4 turns"),
+        ("plot", "pip install 'aigw-notebook[plot]'"),
+        ("cost", "<Cost $0.000000, $0.0"),
+        ("log", "lines in tour/log.sqlite3"),
+        ("across", "rows of 2 sessions>"),
+        ("fork", "Your name is Ana.\nTrue"),
+        ("purge", "(3, 0)"),
+    ],
+)
+def test_a_session_is_taken_apart(run: Run, cell: str, words: str) -> None:
+    assert words in told(outputs_of(run(AS_DATA))[cell])
+
+
+@pytest.mark.kernel
+def test_the_tables_hold_what_their_cells_promise(run: Run) -> None:
+    outputs = outputs_of(run(AS_DATA))
+    heard = shown(outputs["heard"][0])
+    assert re.search(r"assistant audio interrupted One, two, .* One, two, .* 1200\.0 .*user interruption", heard)
+    assert re.search(r"interrupted .* user interruption completed .* session closed", shown(outputs["records"][0]))
+    assert re.search(r"output_audio_tokens 0 1 .* 1 2 .* 2 3 .* 3 3 .* 4 4 ", shown(outputs["usage"][0]))
+    assert "weather {&quot;city&quot;:&quot;Lisbon&quot;} 22 degrees" in shown(outputs["tools"][0])
+    found = shown(outputs["search"][0])
+    assert "0 openai 1 assistant audio The capital of Portugal is Lisbon. 1 openai 3 " in found
+    assert "response.output_audio.delta" in told(outputs["events"])
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("file", "audio/model-pcm16-24000.flac"),
+        ("load-file", "('The capital of Portugal is Lisbon.', <Clip "),
+        ("replay", "OpenAI Realtime, replay of visit.aigw at 127.0.0.1:"),
+        ("differ", '- "What is the capital of Portugal?"\n+ "What is the capital of Spain?"\n'),
+        ("match", "The capital of Portugal is Lisbon.\n[]"),
+        ("magic-replay", "replay of count.aigw at "),
+        ("first", "2 passed"),
+        ("first", "'visit/cassettes/test_guide/test_the_guide_knows_portugal.aigw'"),
+        ("second", "2 passed"),
+        ("third", '- "What is the capital of Portugal?"\n+ "Name the capital of Portugal."\nrecord the cassette again'),
+        ("third", "1 failed, 1 passed, 1 error"),
+    ],
+)
+def test_a_session_is_recorded_and_played(run: Run, cell: str, words: str) -> None:
+    assert words in told(outputs_of(run(REPLAY))[cell])
+
+
+@pytest.mark.kernel
+def test_a_replay_gives_what_was_recorded(run: Run) -> None:
+    outputs = outputs_of(run(REPLAY))
+    assert re.fullmatch(r"True \d+ messages\nTrue <Clip .*>\n<Cost \$0\.000000, .*>\n", told(outputs["same"]))
+    recorded, played = ([o.data for o in outputs[name] if "data" in o] for name in ("magic-record", "magic-replay"))
+    assert recorded[0] == played[0] and kinds_of(outputs["magic-replay"]) == [TEXT, PLAYER]
 
 
 @pytest.mark.kernel
