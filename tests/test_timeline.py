@@ -106,6 +106,12 @@ def test_words_are_escaped_whatever_they_are(transcript: Transcript) -> None:
     assert any("<script>alert(1)</script>" in title for title in titles(root))
 
 
+def test_the_picture_is_as_wide_as_the_place_it_is_shown_in(transcript: Transcript) -> None:
+    root = parsed(Timeline(transcript))
+    assert root.attrib["viewBox"].startswith("0 0 960 ")
+    assert not {"width", "height", "style"} & root.attrib.keys(), "JupyterLab cuts off what is wider than the cell"
+
+
 def test_an_empty_session_has_a_picture_too(transcript: Transcript) -> None:
     root = parsed(Timeline(transcript))
     assert titles(root)[0] == "Timeline of acme m1 · 0 turns · 1 ms"

@@ -90,7 +90,7 @@ def _picture(story: Story, session_id: str) -> Iterator[str]:
     ident = "aigw-" + "".join(c for c in session_id if c.isalnum())
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="aigw-timeline" viewBox="0 0 {WIDTH} {foot + AXIS}" '
-        f'width="{WIDTH}" style="max-width:100%;height:auto" role="img" aria-labelledby="{ident}-t {ident}-d">'
+        f'role="img" aria-labelledby="{ident}-t {ident}-d">'
         f'<title id="{ident}-t">Timeline of {_text(story.title)}</title>'
         f'<desc id="{ident}-d">{_text(_described(story))}</desc><style>{STYLE}</style>'
         f'<rect class="ground" x=".5" y=".5" width="{WIDTH - 1}" height="{foot + AXIS - 1}" rx="8"/>'
