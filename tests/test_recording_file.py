@@ -100,6 +100,38 @@ def test_sound_is_stored_once_and_as_a_track_of_its_side() -> None:
     assert names == ["manifest.json", "lines.jsonl", *sizes]
 
 
+def tracks_of(data: bytes) -> dict[str, int]:
+    """The bytes of each track of a file, as they were."""
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        tracks = json.loads(file.read("manifest.json"))["tracks"]
+        assert file.namelist()[2:] == [track["name"] for track in tracks]
+    return {track["name"]: track["bytes"] for track in tracks}
+
+
+@pytest.mark.parametrize("binary", [False, True], ids=["base64", "binary"])
+def test_what_a_provider_marks_as_speech_is_stored_once(binary: bool) -> None:
+    """It begins and ends within messages, and is known only after they were sent."""
+    sent = noise(4_800) + tone(9_600) + noise(4_800, seed=8)
+    lines = [Line(0.0, "sent", '{"type":"picture","data":"' + b64encode(b"\x89PNG" + noise(96)).decode() + '"}')]
+    for at in range(0, len(sent), 960):
+        piece = sent[at : at + 960]
+        lines.append(Line(1.0 + at, "sent", piece if binary else delta(piece)))
+    for start, end in ((4_000, 9_000), (9_600, 15_000)):
+        lines.append(Line(9e4, "voice", (sent[start:end], PCM16_16K)))
+    recording = Recording(header=HEADER, lines=lines)
+    data = pack(recording)
+    assert unpack(data) == recording
+    assert tracks_of(data) == {"audio/user-pcm16-16000.flac": len(sent), "audio/rest.raw": 100}
+
+
+def test_speech_that_no_event_told_of_is_made_small_too() -> None:
+    sent = tone(9_600)
+    lines = [Line(float(at), "sent", delta(sent[at : at + 960])) for at in range(0, len(sent), 960)]
+    data = pack(Recording(header=HEADER, lines=lines))
+    assert tracks_of(data) == {"audio/rest.flac": len(sent)}
+    assert unpack(data).lines == lines
+
+
 def test_a_track_is_a_sound_file(tmp_path: Path) -> None:
     import soundfile
 
@@ -132,6 +164,7 @@ def test_without_soundfile_it_is_deflated_and_flac_is_refused_with_the_extra(mon
     monkeypatch.setitem(sys.modules, "soundfile", None)
     without = pack(recording)
     assert unpack(without) == recording
+    assert [name.rpartition(".")[2] for name in tracks_of(without)] == ["raw", "raw"]
     with pytest.raises(MissingExtra, match=r"aigw-notebook\[flac\]"):
         unpack(with_flac)
     monkeypatch.undo()

@@ -14,10 +14,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from ..audio.formats import AudioFormat
 from ..errors import ConfigurationError
 from ..events import AudioDelta
 from ..events.plain import to_plain
 from ..lines import Line
+from ..providers.base import Message
 from ..recording import Header, Recording
 from ..scrubbing import HIDDEN
 from .spans import base64_in
@@ -31,6 +33,7 @@ MANIFEST = "manifest.json"
 LINES = "lines.jsonl"
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"RIFF")
 
 
 def write(path: str | Path, recording: Recording) -> Path:
@@ -66,7 +69,7 @@ def pack(recording: Recording) -> bytes:
     members = [
         (MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode(), zipfile.ZIP_DEFLATED),
         (LINES, lines, zipfile.ZIP_DEFLATED),
-        *((track.name, stored, zipfile.ZIP_STORED) for track, _, stored in sounds),
+        *((track.member(codec), stored, zipfile.ZIP_STORED) for track, codec, stored in sounds),
     ]
     return _zip(members)
 
@@ -87,11 +90,28 @@ def _header(header: Header) -> dict[str, Any]:
 
 
 def _keep_speech(tracks: Tracks, lines: Sequence[Line]) -> None:
+    """The sound of both sides, once: the user's as it was sent, of which what was marked as speech is a part."""
+    formats: set[AudioFormat] = {line.value[1] for line in lines if line.kind == "voice"}
+    form = formats.pop() if len(formats) == 1 else None
+    for line in lines:
+        if line.kind == "event" and isinstance(line.value, AudioDelta):
+            tracks.keep(line.value.data, "model", line.value.format)
+        elif line.kind == "sent" and form is not None:
+            for sound in _sounds(line.value, form):
+                tracks.keep(sound, "user", form)
     for line in lines:
         if line.kind == "voice":
-            tracks.keep(line.value[0], "user", line.value[1])
-        elif line.kind == "event" and isinstance(line.value, AudioDelta):
-            tracks.keep(line.value.data, "model", line.value.format)
+            tracks.keep_marked(line.value[0], "user", line.value[1])
+    tracks.rewind()
+
+
+def _sounds(message: Message, form: AudioFormat) -> list[bytes]:
+    """The bytes in a message that may be sound: whole samples, and no picture."""
+    if isinstance(message, bytes) and message[:1] not in (b"{", b"["):
+        found = [message]
+    else:
+        found = [piece.data for piece in base64_in(message if isinstance(message, str) else message.decode("latin-1"))]
+    return [data for data in found if not data.startswith(_PICTURES) and not len(data) % form.bytes_per_sample]
 
 
 def _line(line: Line, tracks: Tracks) -> str:

@@ -15,20 +15,23 @@ from .spans import Span
 
 __all__ = ["REST", "Track", "Tracks", "decoded", "encoded"]
 
-REST = "audio/rest.raw"
+REST = "audio/rest"
 """The track of bytes that are no known speech: pictures, sound in odd formats."""
 
-LOOKED_AHEAD = 1 << 20
-"""Bytes of a track in which a piece is looked for that does not follow the one before."""
+LOOKED_AROUND = 8 << 20
+"""Bytes of a track, ahead and back, in which a piece is looked for that does not follow the one before. What a provider
+marks as speech ends before what was sent last, and may have begun two minutes ago."""
+
+NOMINAL_RATE = 24_000
+"""Written into FLAC of bytes whose rate is not known; nothing reads it."""
 
 _BLOCK_FRAMES = 1 << 16
 
 
 @dataclass(slots=True)
 class Track:
-    """Joined bytes under one name in the file; `sample_rate` is that of PCM16, 0 for anything else.
-
-    `cursor` is where the messages have got to in it.
+    """Joined bytes under one name, to which the file adds how they are stored; `sample_rate` is that of PCM16, 0 for
+    anything else. `cursor` is where the messages have got to in it.
     """
 
     name: str
@@ -40,7 +43,11 @@ class Track:
     def describe(self, codec: str) -> dict[str, Any]:
         """What the manifest says of it; the checksum is that of the bytes as they were."""
         digest = sha256(self.data).hexdigest()
-        return {"name": self.name, "codec": codec, "bytes": len(self.data), "sha256": digest}
+        return {"name": self.member(codec), "codec": codec, "bytes": len(self.data), "sha256": digest}
+
+    def member(self, codec: str) -> str:
+        """The name in the file: what is FLAC is called so, and can be played as it is."""
+        return f"{self.name}.{'flac' if codec == 'flac' else 'raw'}"
 
 
 class Tracks:
@@ -58,11 +65,24 @@ class Tracks:
         """The next piece of sound of that side."""
         if data:
             is_pcm = format.encoding == "pcm16"
-            name = f"audio/{side}-{format.encoding}-{format.sample_rate}.{'flac' if is_pcm else 'raw'}"
+            name = f"audio/{side}-{format.encoding}-{format.sample_rate}"
             self._append(self._track(name, format.sample_rate if is_pcm else 0), data)
+
+    def keep_marked(self, data: bytes, side: str, format: AudioFormat) -> None:
+        """Sound of that side which is a part of what was kept before; where it is not, it is kept now."""
+        if self._found(data) is None:
+            self.keep(data, side, format)
+
+    def rewind(self) -> None:
+        """All is kept: the messages come, from the first."""
+        for track in self.all:
+            track.cursor = 0
 
     def place(self, data: bytes) -> Span:
         """Where these bytes are stored, from now on if they were nowhere."""
+        return self._found(data) or self._append(self._track(REST, 0), data)
+
+    def _found(self, data: bytes) -> Span | None:
         for track in self.all:
             if track.name != REST:
                 at = track.cursor
@@ -72,12 +92,13 @@ class Tracks:
         if known is not None:
             track = self.all[known.track]
             return self._advance(track, known.offset, known.length)
-        return self._found_ahead(data) or self._append(self._track(REST, 0), data)
+        return self._found_near(data)
 
-    def _found_ahead(self, data: bytes) -> Span | None:
+    def _found_near(self, data: bytes) -> Span | None:
         for track in self.all:
             if track.name != REST:
-                at = track.data.find(data, track.cursor, track.cursor + LOOKED_AHEAD)
+                begin, end = max(0, track.cursor - LOOKED_AROUND), track.cursor + len(data) + LOOKED_AROUND
+                at = track.data.find(data, begin, end)
                 if at >= 0:
                     return self._advance(track, at, len(data))
         return None
@@ -108,12 +129,17 @@ def _digest(data: bytes) -> bytes:
 
 
 def encoded(track: Track) -> tuple[str, bytes]:
-    """The codec and the stored bytes of a track: FLAC for PCM16 where `soundfile` is installed, else deflated."""
-    if track.sample_rate and track.data:
-        flac = _flac(bytes(track.data), track.sample_rate)
-        if flac is not None:
-            return "flac", flac
-    return "deflate", zlib.compress(bytes(track.data), 6)
+    """The codec and the stored bytes of a track: FLAC for PCM16 where `soundfile` is installed, else deflated.
+
+    The rest, which may be sound that no event told of, is stored as what is smaller.
+    """
+    data = bytes(track.data)
+    may_be_sound = data and (track.sample_rate or track.name == REST)
+    flac = _flac(data, track.sample_rate or NOMINAL_RATE) if may_be_sound else None
+    if flac is not None and track.sample_rate:
+        return "flac", flac
+    deflated = zlib.compress(data, 6)
+    return ("flac", flac) if flac is not None and len(flac) < len(deflated) else ("deflate", deflated)
 
 
 def decoded(codec: str, stored: bytes, size: int) -> bytes:
