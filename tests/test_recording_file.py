@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import aigw_notebook as aigw
 from aigw_notebook.audio.formats import PCM16_16K, PCM16_24K, ULAW_8K
 from aigw_notebook.connection import connect
-from aigw_notebook.errors import ConfigurationError, MissingExtra
+from aigw_notebook.errors import ConfigurationError
 from aigw_notebook.events import AudioDelta, RawEvent, TextDelta
 from aigw_notebook.gateway.local import LocalGateway
 from aigw_notebook.lines import Line
@@ -74,6 +74,7 @@ _TEXT |= st.from_regex(r"[A-Za-z0-9+/_=-]{60,90}", fullmatch=True)
 _MESSAGES = _TEXT | st.binary(max_size=300) | _TEXT.map(lambda text: f'{{"a":"{text}"}}'.encode("utf-8", "replace"))
 
 
+@settings(deadline=None)
 @given(st.lists(_MESSAGES, max_size=8), st.lists(st.binary(max_size=301), max_size=4))
 def test_every_message_and_every_sound_comes_back(messages: list[Any], sounds: list[bytes]) -> None:
     lines = [Line(1.5, "received", message) for message in messages]
@@ -82,6 +83,7 @@ def test_every_message_and_every_sound_comes_back(messages: list[Any], sounds: l
     assert unpack(pack(recording)) == recording
 
 
+@settings(deadline=None)
 @given(st.recursive(_TEXT | st.none() | st.integers(), lambda inner: st.dictionaries(_TEXT, inner, max_size=3)))
 def test_every_fact_comes_back(value: Any) -> None:
     recording = Recording(header=HEADER, lines=[Line(0.0, "noted", {"$text": value, "b": value})])
@@ -158,15 +160,18 @@ def test_the_lines_can_be_read_in_a_diff() -> None:
     assert lines[2].startswith('[2.0,"sent",{"$text":["{\\"type\\": \\"delta\\", \\"delta\\": \\"",[0,0,960],')
 
 
-def test_without_soundfile_it_is_deflated_and_flac_is_refused_with_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_soundfile_it_is_deflated_and_flac_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     recording = Recording(header=HEADER, lines=a_session())
     with_flac = pack(recording)
     monkeypatch.setitem(sys.modules, "soundfile", None)
     without = pack(recording)
     assert unpack(without) == recording
     assert [name.rpartition(".")[2] for name in tracks_of(without)] == ["raw", "raw"]
-    with pytest.raises(MissingExtra, match=r"aigw-notebook\[flac\]"):
-        unpack(with_flac)
+    assert tracks_of(with_flac).keys() != tracks_of(without).keys()
+    assert unpack(with_flac) == recording
+    for cut in (with_flac[:-300], with_flac.replace(b"fLaC", b"flac")):
+        with pytest.raises(ConfigurationError, match="copy it again"):
+            unpack(cut)
     monkeypatch.undo()
     assert len(with_flac) < len(without) and unpack(without) == recording
 
@@ -263,6 +268,7 @@ def test_a_member_larger_than_it_says_is_not_read_whole() -> None:
         unpack(data)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
 def test_no_turned_byte_leads_to_anything_but_a_sentence_or_the_session(at: int, turn: int) -> None:
     data = bytearray(GOOD)

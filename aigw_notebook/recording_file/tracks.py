@@ -10,7 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from ..audio.formats import AudioFormat
-from ..errors import ConfigurationError, MissingExtra
+from ..errors import ConfigurationError
+from . import flac
 from .spans import Span
 
 __all__ = ["REST", "Track", "Tracks", "decoded", "encoded"]
@@ -135,15 +136,17 @@ def encoded(track: Track) -> tuple[str, bytes]:
     """
     data = bytes(track.data)
     may_be_sound = data and (track.sample_rate or track.name == REST)
-    flac = _flac(data, track.sample_rate or NOMINAL_RATE) if may_be_sound else None
-    if flac is not None and track.sample_rate:
-        return "flac", flac
+    small = _flac(data, track.sample_rate or NOMINAL_RATE) if may_be_sound else None
+    if small is not None and track.sample_rate:
+        return "flac", small
     deflated = zlib.compress(data, 6)
-    return ("flac", flac) if flac is not None and len(flac) < len(deflated) else ("deflate", deflated)
+    return ("flac", small) if small is not None and len(small) < len(deflated) else ("deflate", deflated)
 
 
 def decoded(codec: str, stored: bytes, size: int) -> bytes:
-    """`size` bytes of a track. Raises `ValueError` where it does not hold just these, `MissingExtra` for FLAC."""
+    """`size` bytes of a track. Raises `ValueError` where it does not hold just these, `ConfigurationError` for a codec
+    that this version does not know.
+    """
     if codec not in _DECODERS:
         raise ConfigurationError(f"the recording has sound in the codec {codec!r}: upgrade aigw-notebook")
     data = _DECODERS[codec](stored, size)
@@ -173,9 +176,7 @@ def _from_flac(stored: bytes, size: int) -> bytes:
     try:
         import soundfile
     except ImportError:
-        raise MissingExtra(
-            "the recording's sound is FLAC, which needs soundfile: pip install 'aigw-notebook[flac]'"
-        ) from None
+        return _exactly(flac.decoded(stored, size), size)
     data = bytearray()
     try:
         with soundfile.SoundFile(io.BytesIO(stored)) as sound:
@@ -183,7 +184,12 @@ def _from_flac(stored: bytes, size: int) -> bytes:
                 data += block.astype("<i2").tobytes()
     except soundfile.SoundFileError as error:
         raise ValueError("the sound cannot be decoded") from error
-    return bytes(data[:size]) if len(data) == size + size % 2 else bytes(data)
+    return _exactly(bytes(data), size)
+
+
+def _exactly(data: bytes, size: int) -> bytes:
+    """The data without the byte that fills its last sample, where one does."""
+    return data[:size] if len(data) == size + size % 2 else data
 
 
 def _inflated(stored: bytes, size: int) -> bytes:
