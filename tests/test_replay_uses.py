@@ -146,12 +146,18 @@ async def elevenlabs(gateway: LocalGateway) -> list[str]:
         async with sdk.AsyncTalk(client) as talk:
             speaker = talk.speaker
             await sdk.come(lambda: speaker.feed and understood(b"".join(speaker.played)).endswith("help you?"))
-            greeting = list(speaker.played)
+            greeting = until_understood(speaker.played, "hello! how can i help you?")
             speaker.played.clear()
             assert speaker.feed is not None
             await speaker.feed(spoken("what is 2 plus 3", silence_ms=800))
             await sdk.come(lambda: understood(b"".join(speaker.played)) == "2 + 3 is 5.")
-    return [*talk.said, *(piece.hex() for piece in greeting + speaker.played)]
+    answer = until_understood(speaker.played, "2 + 3 is 5.")
+    return [*talk.said, *(piece.hex() for piece in greeting + answer)]
+
+
+def until_understood(pieces: list[bytes], words: str) -> list[bytes]:
+    """The pieces of sound up to the one that completes these words: silence may follow, now or a little later."""
+    return next(pieces[:n] for n in range(1, len(pieces) + 1) if understood(b"".join(pieces[:n])) == words)
 
 
 async def deepgram(gateway: LocalGateway) -> list[str]:
