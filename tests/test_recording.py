@@ -71,5 +71,5 @@ _SAMPLES: dict[str, Any] = {
     "words": ("a", "b"), "start_ms": (0.0, 10.0), "end_ms": (10.0, 20.0), "audio_end_ms": 12.5, "call_id": "c",
     "name": "n", "arguments": "{}", "call_ids": ("c", "d"), "message": "m", "code": 1006, "kind": "x", "turn": 1,
     "status": "completed", "output": "o", "limits": (events.RateLimit(name="r", limit=1, remaining=0, reset_s=1.5),),
-    "raw": {},
+    "raw": {}, "items": 2,
 }  # fmt: skip

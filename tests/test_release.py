@@ -233,7 +233,7 @@ def test_the_panels_script_has_to_arrive_itself(script: Callable[[str], ModuleTy
 
 
 def test_the_extras_that_are_tried_are_all_that_a_user_has(script: Callable[[str], ModuleType]) -> None:
-    for_work = {"bench", "demo", "lab", "test"}
+    for_work = {"bench", "demo", "docs", "lab", "test"}
     others = {"local-stt"}  # 400 MB, and covered by the tests of speech
     assert {*script("check_release").EXTRAS} == PROJECT["optional-dependencies"].keys() - for_work - others
 
