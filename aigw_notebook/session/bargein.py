@@ -156,6 +156,12 @@ class BargeIn:
         while self._counting is not None and not self._counting.done():
             await asyncio.wait([self._counting])
 
+    def lose(self) -> None:
+        """The session is over: no more sound comes, and what the players have is played to its end."""
+        for item_id, entry in self._playing.items():
+            if entry.status == "running":
+                self.players.end(item_id)
+
     async def close(self) -> None:
         """End what still runs; held playback goes on."""
         self._let_go()

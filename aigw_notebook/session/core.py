@@ -438,6 +438,7 @@ class SessionCore:
         closed = SessionClosed(code=code, reason=self.spending.reason or reason, by_us=self._closing)
         self._emit(without_secrets(closed, self.endpoint.secrets))
         self._questions.lose()
+        self._barge_in.lose()
         self._turns.lose(self._life.ended)
         self.on_over()
 
