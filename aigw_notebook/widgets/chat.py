@@ -3,8 +3,8 @@
 Messages between the panel and its views. From a view: `ready {have}` asks for all batches from number `have` on,
 `listening` says that the page plays sound, `heard` and `drained` what was heard of it. What a person does comes as
 `ask`, `stop`, `undo`, `edit`, `regenerate`, `clear`, `reconnect`, `approve`, `microphone`, `chunk`, `clip`, `picture`,
-`export`. To the views: `delta {seq, ops}`, `whole {snapshot}`, `audio`, `spoken`, `hold`, `hush`, `clip`, `picture`,
-`file`. Sound and pictures travel as binary buffers.
+`export`; it names its `page`. To the views: `delta {seq, ops}`, `whole {snapshot}`, `picture`, `file`; to one page:
+`audio`, `spoken`, `hold`, `hush`, `clip`. Sound and pictures travel as binary buffers.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ __all__ = ["ChatPanel"]
 MAX_PICTURE_BYTES = 8 * 1024 * 1024
 MAX_QUESTION_CHARACTERS = 100_000
 CHOSEN = ("provider", "model", "voice", "instructions")
+ANSWERED = ("ask", "edit", "regenerate", "microphone")
+"""What a person does that is answered aloud: in the page where it was done."""
 
 SUGGESTIONS = ("What can you do?", "Tell me something surprising.", "Count from one to ten.")
 
@@ -50,11 +52,12 @@ class ChatPanel(anywidget.AnyWidget):
 
     `provider` is what `connect` takes, or an open session, which the panel then shows and never closes. `settings` are
     those of `connect`. With `approve_tools` every tool call waits for a click. `microphone` is "open" or "push" (hold
-    the button, or Space, while speaking). `suggestions` are the questions offered in an empty panel.
+    the button, or Space, while speaking); with `half_duplex` an open one sends silence while the page is heard.
+    `suggestions` are the questions offered in an empty panel.
 
     The session is opened when the panel is shown or first used, never on the kernel's thread. `status`, `text` (the
-    last answer), `provider`, `model`, `voice`, `instructions` and `muted` are traits to observe and to link; keys and
-    tokens are none. Close the panel to end its session.
+    last answer), `provider`, `model`, `voice`, `instructions`, `microphone`, `half_duplex` and `muted` are traits to
+    observe and to link; keys and tokens are none. Close the panel to end its session.
     """
 
     _css = STATIC / "chat.css"
@@ -66,6 +69,7 @@ class ChatPanel(anywidget.AnyWidget):
     instructions = traitlets.Unicode().tag(sync=True)
     muted = traitlets.Bool(False).tag(sync=True)
     microphone = traitlets.Enum(("open", "push"), "push").tag(sync=True)
+    half_duplex = traitlets.Bool(False).tag(sync=True)
     status = traitlets.Unicode("idle", read_only=True).tag(sync=True)
     text = traitlets.Unicode(read_only=True)
     transcript = traitlets.Unicode('{"seq": 0, "bubbles": []}').tag(sync=True)
@@ -81,6 +85,7 @@ class ChatPanel(anywidget.AnyWidget):
         *,
         approve_tools: bool = False,
         microphone: str = "push",
+        half_duplex: bool = False,
         suggestions: Sequence[str] = SUGGESTIONS,
         muted: bool = False,
         **settings: Any,
@@ -94,6 +99,7 @@ class ChatPanel(anywidget.AnyWidget):
             suggestions=list(suggestions),
             muted=muted,
             microphone=microphone,
+            half_duplex=half_duplex,
             **chosen,
         )
         self._lock = threading.RLock()
@@ -236,7 +242,7 @@ class ChatPanel(anywidget.AnyWidget):
         driver, sound, microphone = self._driver, self._driver.sound, self._driver.microphone
         return {
             "ready": self._on_ready,
-            "listening": lambda content, buffers: self._call(driver.listen),
+            "listening": lambda content, buffers: self._call(driver.listen, str(content["page"])),
             "ask": self._on_ask,
             "stop": lambda content, buffers: self._do(driver.stop()),
             "heard": lambda content, buffers: self._call(sound.heard, content["items"], content.get("id")),
@@ -249,7 +255,7 @@ class ChatPanel(anywidget.AnyWidget):
             "approve": lambda content, buffers: self.approve(str(content["id"]), bool(content["yes"])),
             "microphone": self._on_microphone,
             "chunk": lambda content, buffers: self._call(microphone.take, bytes(buffers[0]), content.get("seq")),
-            "clip": lambda content, buffers: self._call(driver.send_clip, str(content["id"]), str(content["view"])),
+            "clip": lambda content, buffers: self._call(driver.send_clip, str(content["id"]), str(content["page"])),
             "picture": lambda content, buffers: self._call(driver.send_picture, str(content["ref"])),
             "export": self._on_export,
         }
@@ -257,6 +263,8 @@ class ChatPanel(anywidget.AnyWidget):
     def _on_message(self, widget: Any, content: Any, buffers: Any) -> None:
         handler = self._handlers.get(str(content.get("kind"))) if isinstance(content, dict) else None
         if handler is not None and not self._is_closed:
+            if content["kind"] in ANSWERED and "page" in content:
+                self._call(self._driver.sound.prefer, str(content["page"]))
             handler(content, list(buffers or ()))
 
     def _on_ready(self, content: dict[str, Any], buffers: list[bytes]) -> None:

@@ -148,13 +148,15 @@ class ChatDriver:
         self._stale = ""
         if before is not None:
             await before.close()
-        run = self._begin(session.core, choice)
+        run = self._begin(session.core, choice, shown=seeded)
         if history and not seeded:
             self.note(f"This is a new session with {run.core.provider.title}: it does not know what was said above.")
         return run.core
 
-    def _begin(self, core: SessionCore, choice: Choice | None = None) -> Run:
-        said = Said(core.transcript, self._sessions, approval=self.approvals.state)
+    def _begin(self, core: SessionCore, choice: Choice | None = None, *, shown: bool = False) -> Run:
+        """Show that session; with `shown`, what it began with is on the screen already."""
+        before = () if shown else core.history.said
+        said = Said(core.transcript, self._sessions, before=before, approval=self.approvals.state)
         run = Run(core, said, choice or self.choice, {})
         self._sessions += 1
         self.runs.append(run)
@@ -222,11 +224,11 @@ class ChatDriver:
             for item_id, played_ms in (await self.sound.flush()).items():
                 core.played(item_id, played_ms)
 
-    def listen(self) -> None:
-        """A page plays sound from now on."""
+    def listen(self, page: str) -> None:
+        """That page plays sound from now on."""
         if not self.sound.listening and self.core is not None:
             self.core.add_player(self.sound)
-        self.sound.listen()
+        self.sound.listen(page)
 
     async def undo(self) -> None:
         """Take the last turn back."""
@@ -351,8 +353,8 @@ class ChatDriver:
             log.exception("the chat panel failed")
             self.note(f"That failed inside the panel ({type(error).__name__}); the log has the details.", level="error")
 
-    def send_clip(self, bubble_id: str, view: str) -> None:
-        """Send the sound of a bubble as PCM16, to that view."""
+    def send_clip(self, bubble_id: str, page: str) -> None:
+        """Send the sound of a bubble as PCM16, to that page."""
         from ..audio.clip import Clip
         from ..audio.formats import AudioFormat
 
@@ -363,7 +365,7 @@ class ChatDriver:
             self.note("The sound of that is no longer kept.")
             return
         clip = Clip(b"".join(entry.audio), entry.format).converted(AudioFormat("pcm16", entry.format.sample_rate))
-        self._page.tell({"kind": "clip", "id": bubble_id, "view": view, "rate": clip.sample_rate}, [clip.data])
+        self._page.tell({"kind": "clip", "id": bubble_id, "page": page, "rate": clip.sample_rate}, [clip.data])
 
     def send_picture(self, reference: str) -> None:
         """Send a picture that was asked with, or that the model made; nothing if it is no longer kept."""
@@ -415,7 +417,8 @@ class ChatDriver:
         self._page.mark(status="listening" if self.microphone.on else "thinking", running=True)
 
     def _on_turn_finished(self, run: Run, event: TurnFinished) -> None:
-        self._page.mark(status="ready", running=False, text=run.core.transcript.turns[event.turn - 1].text)
+        status = "ended" if run.core.closed else "ready"
+        self._page.mark(status=status, running=False, text=run.core.transcript.turns[event.turn - 1].text)
 
     def _on_item(self, run: Run, event: ItemAdded) -> None:
         turns = run.core.transcript.turns

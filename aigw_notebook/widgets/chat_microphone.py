@@ -19,12 +19,18 @@ MAX_WAITING = 250
 CLOSING_SILENCE_MS = 900.0
 """Silence sent behind an utterance where only the provider can end it."""
 
+LOUD = 3_000
+LOUD_CHUNKS = 3
+"""So many chunks in a row with a sample beyond that value: somebody speaks near the microphone."""
+
 
 class PanelMicrophone:
     """Takes chunks of PCM16 and sends them to the session that `open_session` gives. It lives on the portal's loop.
 
     With an open microphone the provider hears the end of a sentence. With push-to-talk releasing the key is the end:
-    it is committed where the provider lets a running session change who ends turns, else silence follows it.
+    it is committed where the provider lets a running session change who ends turns, else silence follows it. The key
+    stops the answer that runs. What is being played pauses as soon as an open microphone hears something loud: see
+    `SessionCore.user_speaks`.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class PanelMicrophone:
         self._more = asyncio.Event()
         self._released = False
         self._push = False
+        self._loud = 0
+        self._said_something = False
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, rate: int, *, push: bool) -> None:
@@ -57,6 +65,8 @@ class PanelMicrophone:
         self._rate, self._push, self._released = rate, push, False
         self.on = True
         self._next_seq = None
+        self._loud = 0
+        self._said_something = False
         if self._task is None or self._task.done():
             self._waiting.clear()
             self._task = asyncio.create_task(self._send_all(), name="aigw-chat-microphone")
@@ -92,19 +102,28 @@ class PanelMicrophone:
         try:
             core = await self._open_session()
             await self._say_who_ends(core)
+            if self._push:
+                await _silence(core)
             while not (self._released and not self._waiting):
                 while self._waiting:
-                    await core.send_audio(self._waiting.popleft(), sample_rate=self._rate)
-                    self._sent()
+                    await self._send_one(core, self._waiting.popleft())
                 self._more.clear()
                 if not self._released:
                     await self._more.wait()
-            if self._push:
+            if self._push and self._said_something:
                 await self._finish(core)
         except AigwError as error:
             self._waiting.clear()
             self.on = False
             self._mark(microphone="off", error=str(error))
+
+    async def _send_one(self, core: SessionCore, data: bytes) -> None:
+        self._loud = self._loud + 1 if _peak(data) >= LOUD else 0
+        if self._loud == LOUD_CHUNKS and not self._push:
+            await core.user_speaks()
+        await core.send_audio(data, sample_rate=self._rate)
+        self._said_something = True
+        self._sent()
 
     async def _say_who_ends(self, core: SessionCore) -> None:
         can = core.provider.capabilities
@@ -121,3 +140,17 @@ class PanelMicrophone:
         else:
             silence = bytes(2 * int(self._rate * CLOSING_SILENCE_MS / 1000))
             await core.send_audio(silence, sample_rate=self._rate)
+
+
+async def _silence(core: SessionCore) -> None:
+    """Stop the answer that runs, or that is still played: the key is pressed."""
+    if core.transcript.current is not None:
+        await core.interrupt()
+    else:
+        await core.user_speaks()
+
+
+def _peak(data: bytes) -> int:
+    """The largest sample of PCM16, without its sign."""
+    samples = memoryview(data)[: len(data) & ~1].cast("h")
+    return max(max(samples), -min(samples)) if samples else 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..cost import usd_of_turn
@@ -38,15 +38,22 @@ _SPOKEN_OR_WRITTEN = ("text", "audio")
 class Said:
     """What was said in one session, as bubbles. `index` sets its bubbles' ids apart from other sessions'.
 
-    `pictures` are the references of what was asked with, by turn number; `hidden` the turns that were taken back;
-    `approval` tells how a tool call stands ("waiting", "approved", "refused"), None where nobody was asked.
+    `before` is what the session began with, shown as its turn 0. `pictures` are the references of what was asked with,
+    by turn number; `hidden` the turns that were taken back; `approval` tells how a tool call stands ("waiting",
+    "approved", "refused"), None where nobody was asked.
     """
 
     def __init__(
-        self, transcript: Transcript, index: int, *, approval: Callable[[str | None], str | None] = lambda call_id: None
+        self,
+        transcript: Transcript,
+        index: int,
+        *,
+        before: Sequence[tuple[str, str]] = (),
+        approval: Callable[[str | None], str | None] = lambda call_id: None,
     ) -> None:
         self.transcript = transcript
         self.index = index
+        self._before = tuple(before)
         self.pictures: dict[int, list[str]] = {}
         self.hidden: set[int] = set()
         self._final: set[Entry] = set()
@@ -70,7 +77,7 @@ class Said:
         """The bubbles of all that was said, or of the last so many entries, in spoken order."""
         entries = list(self.transcript.entries)
         start = 0 if last is None else max(0, len(entries) - last)
-        shown = []
+        shown = self._history() if last is None else []
         for position in range(start, len(entries)):
             entry = entries[position]
             make = self._MAKERS.get((entry.role, entry.kind))
@@ -79,6 +86,15 @@ class Said:
         return shown
 
     # ------------------------------------------------------------------------------------------------------ makers
+
+    def _history(self) -> list[Bubble]:
+        """What the session began with; instructions among it are not shown."""
+        known = {"turn": 0, "status": "completed", "facts": None}
+        return [
+            {"id": f"{self.index}.before{number}", "role": role, "text": words, **known}
+            for number, (role, words) in enumerate(self._before if 0 not in self.hidden else ())
+            if role in ("user", "assistant")
+        ]
 
     def _bubble(self, entry: Entry, seq: int, role: str, **more: Any) -> Bubble:
         return {

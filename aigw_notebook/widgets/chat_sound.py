@@ -27,10 +27,11 @@ Send = Callable[[dict[str, Any], list[bytes]], object]
 
 
 class PanelSound:
-    """A `Playback` in the page. Audio goes as `{kind: "audio", item, rate}` with one buffer of PCM16.
+    """A `Playback` in one page. Audio goes as `{kind: "audio", page, item, rate}` with one buffer of PCM16.
 
-    Until a page says that it listens, what is said is held, bounded; a panel nobody looks at plays nothing. `speaks` is
-    called with each piece, `ended` with an item's id and the ms heard when it was played to its end.
+    Until a page says that it listens, what is said is held, bounded; a panel nobody looks at plays nothing. Of several
+    pages the one plays that came last, or that is preferred since. `speaks` is called with each piece, `ended` with an
+    item's id and the ms heard when it was played to its end.
     """
 
     def __init__(
@@ -41,7 +42,8 @@ class PanelSound:
         self._send = send
         self._speaks = speaks
         self._ended = ended
-        self.listening = False
+        self._page: str | None = None
+        self._next_page: str | None = None
         self._held: deque[tuple[dict[str, Any], bytes, float]] = deque()
         self._held_since = 0.0
         self._held_ms = 0.0
@@ -51,12 +53,18 @@ class PanelSound:
         self._converter: Converter | None = None
         self._counting: dict[int, asyncio.Future[None]] = {}
 
+    @property
+    def listening(self) -> bool:
+        """Whether a page has said that it plays."""
+        return self._page is not None
+
     # ---------------------------------------------------------------------------------------------- told by a session
 
     def begin(self, item_id: str | None) -> None:
         """An item is about to come; one whose beginning was held goes on."""
         if item_id is not None and self._key(item_id) is not None:
             return
+        self._move(self._next_page)
         self._keys[f"i{next(self._numbers)}"] = item_id
         self._played[item_id] = 0.0
         self._converter = None
@@ -84,14 +92,14 @@ class PanelSound:
 
     def hold(self, on: bool) -> None:
         """Pause, or go on."""
-        self._send({"kind": "hold", "on": on}, [])
+        self._tell({"kind": "hold", "on": on})
 
     def flush(self) -> Awaitable[Mapping[str | None, float]]:
         """Silence the page; what is awaited is what it says was heard."""
         self._held.clear()
         self._held_ms = 0.0
         number = next(self._numbers)
-        self._send({"kind": "hush", "id": number}, [])
+        self._tell({"kind": "hush", "id": number})
         return self._counts(number)
 
     def played_ms(self, item_id: str | None) -> float | None:
@@ -115,13 +123,19 @@ class PanelSound:
 
     # ------------------------------------------------------------------------------------------------ told by the page
 
-    def listen(self) -> None:
-        """A page is there: it gets what was held, unless that is old."""
-        self.listening = True
+    def listen(self, page: str) -> None:
+        """A page is there and plays from now on: it gets what was held, unless that is old. Another falls silent."""
+        self._next_page = page
+        self._move(page)
         held, self._held, self._held_ms = list(self._held), deque(), 0.0
         if time.monotonic() - self._held_since <= MAX_AGE_S:
             for content, data, _ in held:
-                self._send(content, [data] if data else [])
+                self._tell(content, data)
+
+    def prefer(self, page: str) -> None:
+        """Somebody is at that page: it plays what begins from now on."""
+        if self.listening:
+            self._next_page = page
 
     def heard(self, items: Mapping[str, float], number: int | None = None) -> None:
         """The page's counts; with `number`, its answer to that flush."""
@@ -144,7 +158,7 @@ class PanelSound:
 
     def _out(self, content: dict[str, Any], data: bytes, duration_ms: float) -> None:
         if self.listening:
-            self._send(content, [data] if data else [])
+            self._tell(content, data)
             return
         if not self._held:
             self._held_since = time.monotonic()
@@ -154,3 +168,11 @@ class PanelSound:
             _, _, lost_ms = self._held.popleft()
             self._held_ms -= lost_ms
             self.dropped_ms += lost_ms
+
+    def _move(self, page: str | None) -> None:
+        if self._page not in (None, page):
+            self._tell({"kind": "hush", "id": None})
+        self._page = page
+
+    def _tell(self, content: dict[str, Any], data: bytes = b"") -> None:
+        self._send({**content, "page": self._page}, [data] if data else [])

@@ -50,9 +50,21 @@ mic.stop()
 await asyncio.sleep(0.3)
 clip = await mic.record(1.0)
 await asyncio.sleep(0.3)
-tell("mic.json", per_s=(len(at) - 1) / (at[-1] - at[0]), sizes=sorted(set(sizes)), lost=mic.lost, dropped=mic.dropped,
+mic.sample_rate = 16_000
+other = await mic.record(1.0)
+await asyncio.sleep(0.3)
+tell("mic.json", other=[other.sample_rate, other.duration_ms, pitch(other)],
+     per_s=(len(at) - 1) / (at[-1] - at[0]), sizes=sorted(set(sizes)), lost=mic.lost, dropped=mic.dropped,
      received=mic.received, clip_ms=clip.duration_ms, pitch=pitch(clip), on=mic.recording)
 """
+
+REFUSE_16_KHZ = """() => {
+  const connect = AudioContext.prototype.createMediaStreamSource;
+  AudioContext.prototype.createMediaStreamSource = function (stream) {
+    if (this.sampleRate === 16000) throw new DOMException("another rate", "NotSupportedError");
+    return connect.call(this, stream);
+  };
+}"""
 
 BLOCKED = """
 mic.start()
@@ -67,6 +79,7 @@ tell("blocked.json", received=mic.received, lost=mic.lost)
 def test_chunks_come_in_time_and_none_is_lost(browser: Browser, lab: str, folder: Path) -> None:
     path = write_notebook(folder, "mic.ipynb", SETUP, "mic", "await asyncio.sleep(1)", RECORD)
     with opened(browser, lab_url(lab, path.name), "mic-chunks") as page:
+        page.evaluate(REFUSE_16_KHZ)
         run_all(page)
         wait_until(page, IDLE, 4)
     values = told(folder / "mic.json")
@@ -76,6 +89,8 @@ def test_chunks_come_in_time_and_none_is_lost(browser: Browser, lab: str, folder
     assert values["sizes"] == [1920]
     assert values["clip_ms"] == 1000.0
     assert abs(values["pitch"] - 500.0) < 3.0
+    rate, ms, pitch = values["other"]
+    assert (rate, ms) == (16_000, 1000.0) and abs(pitch - 500.0) < 3.0, "resampled where the browser refuses the rate"
 
 
 def test_chunks_come_while_a_cell_blocks(browser: Browser, lab: str, folder: Path) -> None:

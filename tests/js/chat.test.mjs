@@ -10,7 +10,7 @@ const load = (name, replaced = (text) => text) =>
 
 const state = await load("chat_state.js");
 const markdown = await load("chat_markdown.js");
-const { ChatSound, SpeakingFocus } = await load("chat_sound.js", (text) => text.replace(/^import .*$/m, "const Player = null;"));
+const { ChatSound, SpeakingFocus } = await load("chat_sound.js", (text) => text.replace(/^import .*$/m, "const Player = null, pageName = () => 'page';"));
 
 // --------------------------------------------------------------------------------------------------------- the state
 

@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import vm from "node:vm";
 
 import { Player, ScheduledNode, microphoneTrouble, pageIsSounding, toFloat, toPcm16 } from "../../aigw_notebook/widgets/static/audio.js";
 import { playerWorklet } from "../../aigw_notebook/widgets/static/player_worklet.js";
 import { recorderWorklet } from "../../aigw_notebook/widgets/static/recorder_worklet.js";
-import { Resampler } from "../../aigw_notebook/widgets/static/resample.js";
+import { Resampler, resampling } from "../../aigw_notebook/widgets/static/resample.js";
 
 const processors = {};
 globalThis.currentTime = 0;
@@ -20,7 +21,7 @@ globalThis.registerProcessor = (name, type) => {
   processors[name] = type;
 };
 playerWorklet();
-recorderWorklet();
+recorderWorklet(Resampler);
 
 function player() {
   const made = new processors["aigw-player"]();
@@ -150,7 +151,7 @@ test("each item has a count of its own", () => {
 });
 
 test("the recorder hands over blocks of one size, stereo mixed down", () => {
-  const r = new processors["aigw-recorder"]({ processorOptions: { frames: 200 } });
+  const r = new processors["aigw-recorder"]({ processorOptions: { frames: 200, from: 24000, to: 24000 } });
   const quantum = (value) => [new Float32Array(128).fill(value), new Float32Array(128).fill(0)];
   for (let i = 0; i < 4; i += 1) assert.equal(r.process([quantum(0.5)]), true);
   assert.deepEqual(r.sent.map((block) => block.length), [200, 200]);
@@ -158,6 +159,23 @@ test("the recorder hands over blocks of one size, stereo mixed down", () => {
   assert.equal(r.process([[]]), true);
   r.port.onmessage({ data: { op: "stop" } });
   assert.equal(r.process([[]]), false);
+});
+
+test("the recorder resamples on the audio thread, with nothing but its own text", () => {
+  const scope = vm.createContext({
+    AudioWorkletProcessor,
+    registerProcessor: (name, type) => {
+      scope.Recorder = type;
+    },
+  });
+  vm.runInContext(`(${recorderWorklet})((${resampling})())`, scope);
+  const r = new scope.Recorder({ processorOptions: { frames: 960, from: 48000, to: 24000 } });
+  const spoken = tone(1000, 48000, 48000);
+  for (let at = 0; at < spoken.length; at += 128) r.process([[spoken.subarray(at, at + 128)]]);
+  const heard = r.sent.flatMap((block) => [...block]);
+  const wanted = tone(1000, 24000, 24000);
+  assert.ok(r.sent.length >= 24 && r.sent.every((block) => block.length === 960));
+  assert.ok(heard.slice(200, 20000).every((sample, i) => Math.abs(sample - wanted[i + 200]) < 1e-3));
 });
 
 const tone = (hertz, rate, count) => Float32Array.from({ length: count }, (_, i) => Math.sin((2 * Math.PI * hertz * i) / rate));

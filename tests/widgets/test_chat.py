@@ -43,12 +43,12 @@ class Page:
         with self.news:
             self.messages.append((content, list(buffers or ())))
             self.news.notify_all()
-        if content["kind"] == "hush":
+        if content["kind"] == "hush" and content["id"] is not None:
             items = {m["item"]: self.heard_ms for m, _ in self.messages if m["kind"] == "audio"}
             self.say("heard", id=content["id"], items=items)
 
     def say(self, kind: str, buffers: list[bytes] | None = None, **content: Any) -> None:
-        self.panel._handle_custom_msg({"kind": kind, **content}, buffers or [])
+        self.panel._handle_custom_msg({"kind": kind, "page": "page", **content}, buffers or [])
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [content for content, _ in self.messages if content["kind"] == kind]
@@ -143,6 +143,18 @@ def test_sound_waits_for_a_page_and_then_goes_at_once(gateway: LocalGateway) -> 
         assert second.audio is not None and sent == len(second.audio.data)
 
 
+def test_of_two_pages_the_one_speaks_that_was_opened_or_used_last(gateway: LocalGateway) -> None:
+    with paneled(gateway) as (panel, page):
+        page.say("listening", page="first")
+        page.say("listening", page="second")
+        page.until(lambda: page.of("hush") == [{"kind": "hush", "id": None, "page": "first"}])
+        panel.ask("What is 2 times 3?")
+        page.say("ask", text="What is 2 times 4?", page="first")
+        page.until(lambda: len(panel.turns) == 2 and panel.turns[1].status == "completed")
+        of_each = {content["page"]: content["item"] for content in page.of("audio")}
+        assert list(of_each) == ["second", "first"] and of_each["first"] != of_each["second"]
+
+
 def test_stop_in_the_page_ends_the_answer_at_what_was_heard(slow: LocalGateway) -> None:
     with paneled(slow) as (panel, page):
         page.heard_ms = 120.0
@@ -185,6 +197,40 @@ def test_chunks_that_never_came_are_counted_within_one_recording(gateway: LocalG
                 page.say("chunk", [bytes(1920)], seq=seq)
             page.say("microphone", on=False, push=True, rate=24000)
         page.until(lambda: panel.microphone_counts == {"received": 6, "lost": 4, "dropped": 0})
+
+
+def test_a_key_that_is_let_go_before_anything_is_heard_asks_nothing(gateway: LocalGateway) -> None:
+    with paneled(gateway) as (panel, page):
+        panel.ask("What is 2 times 3?")
+        page.say("microphone", on=True, push=True, rate=24000)
+        page.say("microphone", on=False, push=True, rate=24000)
+        turn = panel.ask("What is 2 times 4?")
+        assert panel.turns[1:] == [turn] and texts(panel.bubbles, "notice") == []
+
+
+def test_holding_to_talk_silences_the_answer_at_once(slow: LocalGateway) -> None:
+    with paneled(slow) as (panel, page):
+        page.say("listening")
+        page.say("ask", text="Count from 1 to 90")
+        page.until(lambda: len(page.of("audio")) > 3)
+        page.say("microphone", on=True, push=True, rate=24000)
+        page.until(lambda: bool(panel.turns) and panel.turns[0].status == "interrupted")
+        assert page.of("hush")[0]["page"] == "page"
+        page.say("microphone", on=False, push=True, rate=24000)
+
+
+@pytest.mark.parametrize(("sample", "pauses"), [(4_000, True), (1_000, False)])
+def test_loudness_at_an_open_microphone_pauses_the_answer(slow: LocalGateway, sample: int, pauses: bool) -> None:
+    with paneled(slow, microphone="open", hold_s=0.05) as (panel, page):
+        page.say("listening")
+        page.say("ask", text="Count from 1 to 40")
+        page.until(lambda: len(page.of("audio")) > 3)
+        page.say("microphone", on=True, push=False, rate=24000)
+        for _ in range(4):
+            page.say("chunk", [sample.to_bytes(2, "little", signed=True) * 240])
+        page.until(lambda: (panel.microphone_counts["received"] == 4 and page.of("hold") != []) or not pauses)
+        page.until(lambda: bool(panel.turns) and panel.turns[0].status == "completed")
+        assert [content["on"] for content in page.of("hold")] == [True, False] * pauses
 
 
 # --------------------------------------------------------------------------------------------------------- take back
@@ -316,6 +362,20 @@ def test_what_cannot_be_reached_is_a_sentence_in_the_panel() -> None:
         panel.close()
 
 
+def test_a_connection_that_breaks_in_mid_answer_ends_the_session_and_the_sound(slow: LocalGateway) -> None:
+    slow.faults = "drop_out=40"
+    with paneled(slow) as (panel, page):
+        page.say("listening")
+        page.say("ask", text="Count from 1 to 90")
+        page.until(lambda: bool(panel.turns) and panel.turns[0].status == "lost")
+        page.until(lambda: panel.status == "ended" and not panel.state["running"])
+        assert page.of("spoken") == [{"kind": "spoken", "page": "page", "item": page.of("audio")[-1]["item"]}]
+        slow.faults = None
+        page.say("reconnect")
+        page.until(lambda: panel.status == "ready")
+        assert "Lisbon" in panel.ask("What is the capital of Portugal?").text
+
+
 def test_mistakes_in_code_are_told_at_once() -> None:
     with pytest.raises(aigw.ConfigurationError, match="unknown setting colour"):
         ChatPanel("openai", colour="red")
@@ -356,6 +416,32 @@ def test_a_session_of_ones_own_is_shown_and_never_closed(gateway: LocalGateway) 
             ChatPanel(session, voice="cedar")
 
 
+def test_a_branch_shows_what_it_began_with(gateway: LocalGateway) -> None:
+    with aigw.connect("openai", gateway=gateway, quiet=True) as session:
+        first = session.ask("My name is Ada.")
+        with session.fork(at=first, gateway=gateway, quiet=True) as branch:
+            panel = ChatPanel(branch)
+            page = Page(panel)
+            turn = panel.ask("What is my name?")
+            said = ["My name is Ada.", first.text, "What is my name?", turn.text]
+            assert texts(panel.bubbles) == said and "Ada" in turn.text
+            page.say("edit", id=panel.bubbles[0]["id"], text="My name is Bob.")
+            page.until(lambda: any("no longer there" in text for text in texts(page.shown(), "notice")))
+            panel.close()
+
+
+def test_a_panel_with_a_history_shows_it_once_and_clear_takes_it_away(gateway: LocalGateway) -> None:
+    before = [("system", "Be brief."), ("user", "My name is Ada."), ("assistant", "Hello, Ada.")]
+    with paneled(gateway, history=before) as (panel, _):
+        assert "Ada" in panel.ask("What is my name?").text
+        assert panel.session is not None
+        panel.session.close()
+        assert "Ada" in panel.ask("And what is my name now?").text
+        assert texts(panel.bubbles)[:2] == ["My name is Ada.", "Hello, Ada."] and len(panel.bubbles) == 6
+        panel.clear()
+        assert panel.bubbles == []
+
+
 def test_a_conversation_is_exported_and_sent_to_the_page_that_asked(gateway: LocalGateway, tmp_path: Path) -> None:
     with paneled(gateway) as (panel, page):
         turn = panel.ask("What is the capital of Portugal?")
@@ -372,7 +458,7 @@ def test_sound_and_pictures_are_sent_when_asked_for(gateway: LocalGateway) -> No
     with paneled(gateway) as (panel, page):
         turn = panel.ask("What do you see?", image=PNG)
         question, answer = panel.bubbles[0], panel.bubbles[-1]
-        page.say("clip", id=answer["id"], view="v1")
+        page.say("clip", id=answer["id"])
         page.say("picture", ref=question["pictures"][0])
         page.until(lambda: bool(page.of("picture")))
         sent = {
@@ -380,6 +466,7 @@ def test_sound_and_pictures_are_sent_when_asked_for(gateway: LocalGateway) -> No
         }
         assert turn.audio is not None
         assert sent == {"clip": turn.audio.data, "picture": PNG}
+        assert page.of("clip")[0]["page"] == "page"
 
 
 def test_too_large_a_picture_is_refused_in_words(gateway: LocalGateway) -> None:

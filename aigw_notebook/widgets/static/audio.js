@@ -2,7 +2,7 @@
 
 import { playerWorklet } from "./player_worklet.js";
 import { recorderWorklet } from "./recorder_worklet.js";
-import { Resampler } from "./resample.js";
+import { Resampler, resampling } from "./resample.js";
 
 const RATE = 24000; // most providers speak at this rate, so their samples are played as they are
 const PAGE_KEY = Symbol.for("aigw_notebook.audio");
@@ -12,6 +12,11 @@ const ECHO_MS = 250; // what the speakers said is still in the room, and in the 
 
 function thisPage() {
   return (globalThis[PAGE_KEY] ??= { modules: new Map(), sounding: new Set(), silentSince: -Infinity });
+}
+
+// A name for this page, by which the kernel can address it.
+export function pageName() {
+  return globalThis.crypto?.randomUUID?.() ?? String(Math.random());
 }
 
 // Whether any player of the page is heard, or was a moment ago.
@@ -30,11 +35,12 @@ export function sharedContext() {
   return page.context;
 }
 
-// Resolves when the worklet that `define` is the text of can be used; rejects where the page's policy forbids it.
-function loaded(context, define) {
+// Resolves when the worklet that `define` is the text of can be used; rejects where the page's policy forbids it. It is
+// given what the functions `parts` return there.
+function loaded(context, define, ...parts) {
   const modules = globalThis[PAGE_KEY]?.context === context ? globalThis[PAGE_KEY].modules : new Map();
   if (!modules.has(define.name)) {
-    const url = URL.createObjectURL(new Blob([`(${define})();`], { type: "text/javascript" }));
+    const url = URL.createObjectURL(new Blob([`(${define})(${parts.map((part) => `(${part})()`)});`], { type: "text/javascript" }));
     modules.set(
       define.name,
       context.audioWorklet.addModule(url).finally(() => URL.revokeObjectURL(url)),
@@ -383,9 +389,20 @@ export class ScheduledNode {
   }
 }
 
+// A sound file's samples, mono at `rate`; rejects for what the browser cannot read.
+export async function decodeFile(bytes, rate) {
+  const sound = await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes);
+  const mono = new Float32Array(sound.length);
+  for (let c = 0; c < sound.numberOfChannels; c += 1) {
+    const channel = sound.getChannelData(c);
+    for (let i = 0; i < mono.length; i += 1) mono[i] += channel[i] / sound.numberOfChannels;
+  }
+  return mono;
+}
+
 // Why there is no microphone, for people: {kind, message}.
 export function microphoneTrouble(error) {
-  const wayOut = "Record or choose a file instead, or type.";
+  const wayOut = "Send a sound file instead, or type.";
   if (globalThis.location?.protocol === "vscode-webview:") {
     return { kind: "vscode", message: `Visual Studio Code gives no microphone to notebooks. ${wayOut}` };
   }
@@ -440,13 +457,12 @@ export class Recorder {
       this.context = new AudioContext();
       source = this.context.createMediaStreamSource(this.stream);
     }
-    await loaded(this.context, recorderWorklet);
-    const rate = this.context.sampleRate;
-    const resampler = rate === sampleRate ? null : new Resampler(rate, sampleRate);
-    const processorOptions = { frames: Math.round((rate * chunkMs) / 1000) };
+    await loaded(this.context, recorderWorklet, resampling);
+    const frames = Math.round((sampleRate * chunkMs) / 1000);
+    const processorOptions = { frames, from: this.context.sampleRate, to: sampleRate };
     this.context.resume().catch(() => {});
     this.node = new AudioWorkletNode(this.context, "aigw-recorder", { numberOfOutputs: 0, processorOptions });
-    this.node.port.onmessage = ({ data }) => this.take(resampler === null ? data : resampler.process(data));
+    this.node.port.onmessage = ({ data }) => this.take(data);
     source.connect(this.node);
   }
 

@@ -19,13 +19,13 @@ function beginSound(model) {
     hush: ({ id }) => void sound.answerHush(id),
     clip: (content, [buffer]) => void sound.playClip(content.id, buffer, content.rate),
   };
-  const onMessage = (message, buffers) => does[message.kind]?.(message, buffers);
+  const onMessage = (message, buffers) => message.page === sound.page && does[message.kind]?.(message, buffers);
   const onMuted = () => sound.mute(model.get("muted"));
   panelSounds.set(id, sound);
   onMuted();
   model.on("msg:custom", onMessage);
   model.on("change:muted", onMuted);
-  model.send({ kind: "listening" });
+  model.send({ kind: "listening", page: sound.page });
   return () => {
     model.off("msg:custom", onMessage);
     model.off("change:muted", onMuted);
@@ -44,8 +44,8 @@ class PanelView {
     this.composer = new Composer({
       ask: (text, picture) => this.ask(text, picture),
       stop: () => this.stop(),
-      microphone: (on, push, rate) => model.send({ kind: "microphone", on, push, rate }),
-      chunk: (buffer, seq) => model.send({ kind: "chunk", seq }, undefined, [buffer]),
+      microphone: (on, push, rate) => this.tell("microphone", { on, push, rate }),
+      chunk: (buffer, seq) => this.tell("chunk", { seq }, [buffer]),
       say: (text) => this.say(text),
     });
     this.root = chatPart("section", { className: "aigw-chat", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true" }, [
@@ -79,7 +79,7 @@ class PanelView {
   menuList() {
     const entry = (text, onclick) =>
       chatPart("button", { type: "button", onclick: () => (this.toggle(this.more, this.menu), onclick()) }, [text]);
-    this.menu = chatPart("div", { className: "aigw-chat-menu", hidden: true, onkeydown: (event) => this.onMenuKey(event) }, [
+    this.menu = chatPart("div", { className: "aigw-chat-menu", hidden: true, onkeydown: (event) => this.onEscape(event, this.more, this.menu) }, [
       entry("Copy all", () => copyText(conversationText(this.state.bubbles.values()))),
       entry("Save as Markdown", () => this.tell("export", { suffix: ".md", view: this.view })),
       entry("Save as JSON", () => this.tell("export", { suffix: ".json", view: this.view })),
@@ -94,12 +94,14 @@ class PanelView {
       model: chatPart("select", { onchange: () => this.set({ model: this.fields.model.value }) }),
       voice: chatPart("select", { onchange: () => this.set({ voice: this.fields.voice.value }) }),
       microphone: chatPart("select", { onchange: () => this.set({ microphone: this.fields.microphone.value }) }),
+      half_duplex: chatPart("input", { type: "checkbox", onchange: () => this.set({ half_duplex: this.fields.half_duplex.checked }) }),
       instructions: chatPart("textarea", { rows: 2, placeholder: "How should it answer?", onchange: () => this.set({ instructions: this.fields.instructions.value }) }),
     };
-    const names = { provider: "Provider", model: "Model", voice: "Voice", microphone: "Microphone", instructions: "Instructions" };
+    const names = { provider: "Provider", model: "Model", voice: "Voice", microphone: "Microphone", half_duplex: "Hear nothing while it speaks", instructions: "Instructions" };
     const labels = Object.entries(names).map(([key, name]) =>
       chatPart("label", { className: `aigw-chat-field aigw-chat-field-${key}` }, [chatPart("span", {}, [name]), this.fields[key]]));
-    this.form = chatPart("div", { className: "aigw-chat-settings", hidden: true }, labels);
+    const onkeydown = (event) => this.onEscape(event, this.gear, this.form);
+    this.form = chatPart("div", { className: "aigw-chat-settings", hidden: true, onkeydown }, labels);
     return this.form;
   }
 
@@ -119,18 +121,18 @@ class PanelView {
 
   actions() {
     return {
-      edit: (id, text) => this.tell("edit", { id, text }),
-      regenerate: () => this.tell("regenerate"),
+      edit: (id, text) => this.askAnew("edit", { id, text }),
+      regenerate: () => this.askAnew("regenerate"),
       approve: (id, yes) => this.tell("approve", { id, yes }),
       picture: (ref) => this.tell("picture", { ref }),
-      play: (id, on) => (on ? this.tell("clip", { id, view: this.view }) : this.sound.hush()),
+      play: (id, on) => (on ? this.tell("clip", { id }) : this.sound.hush()),
     };
   }
 
   // ---------------------------------------------------------------------------------------------------------- doing
 
   tell(kind, more = {}, buffers = undefined) {
-    this.model.send({ kind, ...more }, undefined, buffers);
+    this.model.send({ kind, page: this.sound.page, ...more }, undefined, buffers);
   }
 
   set(changes) {
@@ -138,7 +140,16 @@ class PanelView {
     this.model.save_changes();
   }
 
+  // What was pressed for it is about to leave the screen.
+  askAnew(kind, more) {
+    this.say("");
+    this.composer.text.focus();
+    this.tell(kind, more);
+  }
+
   async ask(text, picture) {
+    this.say("");
+    this.composer.text.focus();
     this.conversation.scrollToEnd();
     void this.sound.resume().catch(() => {});
     await this.sound.hush();
@@ -161,10 +172,15 @@ class PanelView {
     if (!box.hidden) box.querySelector("button, select, textarea")?.focus();
   }
 
-  onMenuKey(event) {
+  onEscape(event, button, box) {
     if (event.key !== "Escape") return;
-    this.toggle(this.more, this.menu);
-    this.more.focus();
+    this.toggle(button, box);
+    button.focus();
+  }
+
+  // A click beside the open menu closes it.
+  onPress(event) {
+    if (!this.menu.hidden && !this.menu.contains(event.target) && !this.more.contains(event.target)) this.toggle(this.more, this.menu);
   }
 
   // --------------------------------------------------------------------------------------------------------- showing
@@ -181,13 +197,18 @@ class PanelView {
       "change:model": () => this.paintControls(),
       "change:voice": () => this.paintControls(),
       "change:microphone": () => this.paintControls(),
+      "change:half_duplex": () => this.paintControls(),
       "change:instructions": () => this.paintControls(),
       "msg:custom": (message, buffers) => this.onMessage(message, buffers),
     };
     for (const [name, listener] of Object.entries(changes)) model.on(name, listener);
     const onSound = () => this.paintState();
     this.sound.listeners.add(onSound);
-    this.root.addEventListener("keydown", (event) => this.composer.onPanelKey(event, true));
+    this.root.addEventListener("pointerdown", (event) => this.onPress(event));
+    this.root.addEventListener("keydown", (event) => {
+      event.stopPropagation(); // JupyterLab, where it learns of a key, lets nothing in a cell break a line
+      this.composer.onPanelKey(event, true);
+    });
     this.root.addEventListener("keyup", (event) => this.composer.onPanelKey(event, false));
     const clock = setInterval(() => this.paintTime(), 1000);
     this.close = () => {
@@ -236,7 +257,8 @@ class PanelView {
     const suspended = this.sound.audible && this.sound.context !== "running";
     const over = status === "ended" || status === "failed";
     const ended = status === "ended" ? `The session has ended${state.ended ? ` (${state.ended})` : ""}.` : "";
-    this.sentence.textContent = this.said || state.error || ended || (suspended ? "The browser waits for a click before it plays sound." : "");
+    const sentence = this.said || state.error || ended || (suspended ? "The browser waits for a click before it plays sound." : "");
+    if (this.sentence.textContent !== sentence) this.sentence.textContent = sentence; // what is said anew is read aloud anew
     this.enable.hidden = !suspended;
     this.again.hidden = !over;
     this.alert.hidden = this.sentence.textContent === "";
@@ -258,13 +280,15 @@ class PanelView {
     choose("voice", (controls.voice?.choices ?? []).map((voice) => [voice, voice]), "the provider's usual");
     const open = controls.mic?.open.on ? [["open", "Open: answers when you pause"]] : [];
     choose("microphone", controls.mic?.on ? [["push", "Hold to talk"], ...open] : []);
-    const { instructions } = this.fields;
+    const { instructions, half_duplex: deaf } = this.fields;
+    deaf.checked = this.model.get("half_duplex");
+    deaf.closest("label").hidden = !controls.mic?.open.on || this.model.get("microphone") !== "open";
     if (document.activeElement !== instructions) instructions.value = this.model.get("instructions");
     instructions.disabled = controls.fixed || !controls.instructions?.on;
     instructions.title = instructions.disabled ? (controls.instructions?.why ?? "") : "";
     this.mute.hidden = controls.sound?.on === false;
     this.undo.hidden = Boolean(controls.fixed);
-    this.composer.configure(controls, this.model.get("microphone"));
+    this.composer.configure(controls, this.model.get("microphone"), this.model.get("half_duplex"));
   }
 
   choices(name, choices, first, control) {

@@ -1,18 +1,20 @@
 // Where a person types, attaches a picture, speaks and stops.
 
-import { Recorder } from "./audio.js";
+import { Recorder, decodeFile, pageIsSounding, toPcm16 } from "./audio.js";
 import { iconButton, chatPart, pictureBytes, setIcon } from "./chat_parts.js";
+
+const FILE_CHUNK_MS = 1000; // a sound file is sent faster than it was spoken, so in fewer pieces
 
 // `act`: {ask(text, picture), stop(), microphone(on, push, rate), chunk(buffer, seq), say(text)}.
 export class Composer {
   constructor(act) {
     this.act = act;
     this.picture = null;
-    this.recorder = new Recorder({ onChunk: (buffer, seq) => this.act.chunk(buffer, seq), onLevel: (level) => this.showLevel(level) });
+    this.recorder = new Recorder({ onChunk: (buffer, seq) => this.onChunk(buffer, seq), onLevel: (level) => this.showLevel(level) });
     this.talking = false;
     this.busy = false;
     this.text = chatPart("textarea", { rows: 1, placeholder: "Ask something", "aria-label": "Your message" });
-    this.file = chatPart("input", { type: "file", accept: "image/*", hidden: true });
+    this.file = chatPart("input", { type: "file", hidden: true });
     this.attach = iconButton("picture", "Add a picture", { className: "aigw-chat-tool-button" });
     this.mic = iconButton("mic", "Hold to talk", { className: "aigw-chat-tool-button aigw-chat-mic" });
     this.send = iconButton("send", "Send", { className: "aigw-chat-send" });
@@ -34,7 +36,7 @@ export class Composer {
     this.root.addEventListener("drop", (event) => this.take(event, event.dataTransfer));
     this.attach.addEventListener("click", () => this.file.click());
     this.file.addEventListener("change", () => {
-      void this.setPicture(this.file.files[0]);
+      void this.takeFile(this.file.files[0]);
       this.file.value = "";
     });
     this.send.addEventListener("click", () => (this.stops() ? this.act.stop() : this.submit()));
@@ -50,8 +52,9 @@ export class Composer {
   }
 
   // What the provider can do, and which kind of microphone is wanted.
-  configure(controls, kind) {
+  configure(controls, kind, halfDuplex) {
     this.controls = controls;
+    this.halfDuplex = halfDuplex;
     this.open = kind === "open" && controls.mic?.open.on;
     const off = (control, element) => {
       element.disabled = control ? !control.on : true;
@@ -59,13 +62,20 @@ export class Composer {
     };
     off(controls.text, this.text);
     this.text.placeholder = controls.text?.on === false ? controls.text.why : "Ask something";
-    this.attach.hidden = !controls.image?.on;
+    this.configureFiles(controls.image?.on, controls.mic?.on);
     setIcon(this.mic, "mic", this.open ? "Microphone on or off" : "Hold to talk");
     off(controls.mic, this.mic);
     this.mic.hidden = !controls.mic?.on;
     const talk = !controls.mic?.on ? "" : this.open ? " · the microphone stays on until you click it" : " · hold Space outside the text to talk";
     this.hint.textContent = controls.text?.on === false ? talk.slice(3) : `Enter sends, Shift+Enter breaks the line${talk}`;
     this.showSend();
+  }
+
+  configureFiles(pictures, sound) {
+    this.attach.hidden = !pictures && !sound;
+    this.file.accept = [pictures ? "image/*" : "", sound ? "audio/*" : ""].filter(Boolean).join(",");
+    const what = [pictures ? "a picture" : "", sound ? "a sound file" : ""].filter(Boolean).join(" or ");
+    setIcon(this.attach, pictures ? "picture" : "clip", `Add ${what}`);
   }
 
   // Whether an answer runs or is heard: the button stops it unless something is typed.
@@ -92,13 +102,11 @@ export class Composer {
   }
 
   onKey(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.keyCode !== 229) {
-      event.preventDefault();
-      this.submit();
-    } else if (event.key === "Escape" && this.busy) {
-      event.preventDefault();
-      this.act.stop();
-    }
+    const composing = event.isComposing || event.keyCode === 229;
+    if (event.key === "Enter" && !event.shiftKey && !composing) this.submit();
+    else if (event.key === "Escape" && this.busy) this.act.stop();
+    else return;
+    event.preventDefault();
   }
 
   submit() {
@@ -111,14 +119,37 @@ export class Composer {
   }
 
   take(event, data) {
-    const file = [...(data?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+    const file = [...(data?.files ?? [])].find(({ type }) => /^(image|audio)\//.test(type));
     if (file === undefined) return;
     event.preventDefault();
-    void this.setPicture(file);
+    void this.takeFile(file);
+  }
+
+  takeFile(file) {
+    if (file === undefined) return undefined;
+    return file.type.startsWith("audio/") ? this.sendSound(file) : this.setPicture(file);
+  }
+
+  // Sends a sound file as if it were spoken with the button held.
+  async sendSound(file) {
+    const rate = this.controls?.mic?.sample_rate;
+    if (!rate) return this.act.say(this.controls?.mic?.why ?? "no sound here");
+    let samples;
+    try {
+      samples = await decodeFile(await file.arrayBuffer(), rate);
+    } catch {
+      return this.act.say("That file could not be read as sound: take a WAV, MP3, OGG or M4A file.");
+    }
+    await this.talk(false);
+    this.act.say("");
+    this.act.microphone(true, true, rate);
+    const size = (rate * FILE_CHUNK_MS) / 1000;
+    for (let at = 0, seq = 0; at < samples.length; at += size, seq += 1) this.act.chunk(toPcm16(samples.subarray(at, at + size)), seq);
+    this.act.microphone(false, true, rate);
+    return undefined;
   }
 
   async setPicture(file) {
-    if (file === undefined) return;
     if (!this.controls?.image?.on) return this.act.say(this.controls?.image?.why ?? "no pictures here");
     try {
       this.picture = await pictureBytes(file);
@@ -161,6 +192,7 @@ export class Composer {
   async talk(on) {
     if (on === this.talking || (on && this.mic.disabled)) return;
     this.talking = on;
+    if (on) this.act.say("");
     this.mic.classList.toggle("aigw-chat-on", on);
     this.mic.setAttribute("aria-pressed", String(on));
     const push = !this.open;
@@ -176,9 +208,15 @@ export class Composer {
       await this.recorder.start({ sampleRate: rate });
       if (!this.talking) await this.recorder.stop();
     } catch (trouble) {
-      this.act.say(trouble.message);
       await this.talk(false);
+      this.act.say(trouble.message);
     }
+  }
+
+  // An open microphone of a half-duplex panel sends silence while the page is heard: the provider's clock goes on.
+  onChunk(buffer, seq) {
+    const deaf = this.halfDuplex && this.open && pageIsSounding();
+    this.act.chunk(deaf ? new ArrayBuffer(buffer.byteLength) : buffer, seq);
   }
 
   showLevel(level) {

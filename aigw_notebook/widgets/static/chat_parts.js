@@ -1,7 +1,11 @@
 // The small parts the chat panel is made of. Texts become text nodes; nothing here takes HTML.
 
+// What may have the focus: there a key is no shortcut of the notebook, which would look for one up from the element.
+const TYPED_INTO = new Set(["button", "input", "select", "textarea", "summary", "a"]);
+
 export function chatPart(tag, properties = {}, children = []) {
   const element = document.createElement(tag);
+  if (TYPED_INTO.has(tag) || properties.tabIndex === 0) element.setAttribute("data-lm-suppress-shortcuts", "true");
   for (const [name, value] of Object.entries(properties)) {
     if (value === undefined || value === null) continue;
     if (name.includes("-") || name === "role") element.setAttribute(name, value);
@@ -26,6 +30,7 @@ const PATHS = {
   edit: ["M5 19l1-4L16 5l3 3L9 18z"],
   again: ["M18.5 10A7 7 0 1 0 19 13", "M19 5v5h-5"],
   play: ["M8 5.5l10 6.5-10 6.5z"],
+  clip: ["M8 12.5l5.6-5.6a3 3 0 0 1 4.2 4.2l-7 7a4.7 4.7 0 0 1-6.6-6.6l6.6-6.6"],
   undo: ["M9 7L5 11l4 4", "M5 11h9a5 5 0 0 1 0 9h-3"],
   close: ["M7 7l10 10", "M17 7L7 17"],
 };

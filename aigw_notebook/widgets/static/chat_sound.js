@@ -1,6 +1,6 @@
 // The voice of one chat panel in this page: one player however many views, and one voice at a time among panels.
 
-import { Player } from "./audio.js";
+import { Player, pageName } from "./audio.js";
 
 const FOCUS_KEY = Symbol.for("aigw_notebook.speaking");
 const DUCKED = 0.15;
@@ -45,6 +45,7 @@ export class ChatSound {
     this.listeners = new Set();
     this.makePlayer = makePlayer;
     this.tell = tell;
+    this.page = pageName();
     this.player = null;
     this.open = new Set(); // items that are still being made
     this.items = []; // answers begun, the newest last

@@ -36,7 +36,7 @@ class BubbleElement {
     this.text.hidden = words === "";
     this.showPictures(bubble);
     const actions = [this.playButton(bubble), this.copyButton(bubble)];
-    if (bubble.status !== "running" && !bubble.spoken) actions.push(this.button("edit", "Change and ask again", () => this.edit()));
+    if (bubble.status !== "running" && !bubble.spoken && bubble.turn > 0) actions.push(this.button("edit", "Change and ask again", () => this.edit()));
     this.showFoot(bubble.provisional ? "listening, not final" : "", actions, bubble);
   }
 
@@ -85,6 +85,7 @@ class BubbleElement {
   }
 
   decide(yes) {
+    this.summary.focus(); // the button that has the focus goes away
     this.choice.hidden = true;
     this.act.approve(this.bubble.call_id, yes);
   }
@@ -137,22 +138,27 @@ class BubbleElement {
   edit() {
     const area = chatPart("textarea", { value: this.bubble.text, rows: 2, "aria-label": "The question in other words" });
     const over = () => {
-      form.remove();
       this.text.hidden = false;
+      form.remove();
+    };
+    const cancel = () => {
+      this.foot.querySelector("button:last-of-type")?.focus();
+      over();
     };
     const send = () => {
-      if (area.value.trim() && area.value !== this.bubble.text) this.act.edit(this.bubble.id, area.value);
-      over();
+      if (!area.value.trim() || area.value === this.bubble.text) return cancel();
+      this.act.edit(this.bubble.id, area.value);
+      return over();
     };
     const form = chatPart("div", { className: "aigw-chat-edit" }, [
       area,
       chatPart("div", { className: "aigw-chat-choice" }, [
         chatPart("button", { type: "button", className: "aigw-chat-primary", onclick: send }, ["Ask"]),
-        chatPart("button", { type: "button", onclick: over }, ["Cancel"]),
+        chatPart("button", { type: "button", onclick: cancel }, ["Cancel"]),
       ]),
     ]);
     area.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") over();
+      if (event.key === "Escape") cancel();
       else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send();
       else return;
       event.preventDefault();

@@ -1,11 +1,13 @@
 // The page's end of a feed of numbered messages. Kernel side: widgets/feed.py.
 
+import { pageName } from "./audio.js";
+
 const ASK_AGAIN_MS = 500;
 
 // Hands each message that is for this page to `take(message, buffers)` once and in order, and asks for what is missing.
 export class Inbox {
   constructor(model, take, now = () => performance.now()) {
-    this.page = globalThis.crypto?.randomUUID?.() ?? String(Math.random());
+    this.page = pageName();
     this.have = null; // the number of the next message; null before the first
     this.model = model;
     this.take = take;

@@ -1,6 +1,6 @@
 // The microphone. Kernel side: widgets/microphone.py, which holds the message format.
 
-import { Recorder, microphoneTrouble, pageIsSounding, toPcm16 } from "./audio.js";
+import { Recorder, decodeFile, microphoneTrouble, pageIsSounding, pageName, toPcm16 } from "./audio.js";
 import { meter, part, seconds } from "./controls.js";
 import { Outbox } from "./outbox.js";
 
@@ -18,7 +18,7 @@ export class Listening {
     this.mutedChunks = 0;
     this.wanted = false;
     this.source = null; // "microphone", the name of a file, or null
-    this.page = globalThis.crypto?.randomUUID?.() ?? String(Math.random());
+    this.page = pageName();
     this.outbox = new Outbox((seq, buffer) => this.tell("chunk", { seq, t_ms: Date.now(), ...this.counts() }, [buffer]));
     this.recorder = makeRecorder({ onChunk: (buffer) => this.onChunk(buffer), onLevel: (level) => this.onLevel(level) });
     this.listener = (message) => this[`on_${message.kind}`]?.(message);
@@ -141,17 +141,6 @@ export class Listening {
     this.model.off("msg:custom", this.listener);
     return this.stop();
   }
-}
-
-/** A sound file's samples, mono at `rate`. */
-async function decodeFile(bytes, rate) {
-  const sound = await new OfflineAudioContext(1, 1, rate).decodeAudioData(bytes);
-  const mono = new Float32Array(sound.length);
-  for (let c = 0; c < sound.numberOfChannels; c += 1) {
-    const channel = sound.getChannelData(c);
-    for (let i = 0; i < mono.length; i += 1) mono[i] += channel[i] / sound.numberOfChannels;
-  }
-  return mono;
 }
 
 /** What the line of a view says. */

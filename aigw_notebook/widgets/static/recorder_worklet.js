@@ -1,11 +1,12 @@
-// Hands the microphone's samples over in blocks of one size, on the audio thread.
-// The text of this function is a module of its own there: it can use nothing from outside itself.
+// Hands the microphone's samples over, mono and at the rate that is wanted, in blocks of one size, on the audio thread.
+// The text of this function is a module of its own there: it can use nothing from outside itself but what it is given.
 
-export function recorderWorklet() {
+export function recorderWorklet(Resampler) {
   class AigwRecorder extends AudioWorkletProcessor {
-    constructor({ processorOptions }) {
+    constructor({ processorOptions: { frames, from, to } }) {
       super();
-      this.block = new Float32Array(processorOptions.frames);
+      this.resampler = new Resampler(from, to);
+      this.block = new Float32Array(frames);
       this.filled = 0;
       this.stopped = false;
       this.port.onmessage = ({ data }) => {
@@ -15,15 +16,18 @@ export function recorderWorklet() {
 
     process(inputs) {
       const channels = inputs[0];
-      if (channels.length > 0) this.take(channels);
+      if (channels.length > 0) this.take(this.resampler.process(this.mixed(channels)));
       return !this.stopped;
     }
 
-    take(channels) {
-      for (let i = 0; i < channels[0].length; i += 1) {
-        let sum = 0;
-        for (const channel of channels) sum += channel[i];
-        this.block[this.filled] = sum / channels.length;
+    mixed(channels) {
+      if (channels.length === 1) return channels[0];
+      return channels[0].map((_, i) => channels.reduce((sum, channel) => sum + channel[i], 0) / channels.length);
+    }
+
+    take(samples) {
+      for (const sample of samples) {
+        this.block[this.filled] = sample;
         this.filled += 1;
         if (this.filled === this.block.length) {
           this.port.postMessage(this.block.slice());
