@@ -103,6 +103,7 @@ def jupyter(
         "--ServerApp.port_retries=0",
         "--IdentityProvider.token=",
         "--ServerApp.password=",
+        "--ServerApp.allow_remote_access=True",
         f"--ServerApp.root_dir={folder}",
     ]
     places = {name: str(folder / ".jupyter" / name) for name in OWN_FOLDERS}

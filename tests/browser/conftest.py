@@ -1,4 +1,5 @@
-"""One JupyterLab for these tests and a browser for each module; the browser's microphone hears a tone of 500 Hz.
+"""One JupyterLab for these tests and a browser for each module, whose microphone hears a tone of 500 Hz. To it this
+machine is `notebook.lan` too, a page that is not secure.
 
 Playwright holds an event loop for as long as it runs, so a browser must end before tests of another kind begin.
 """
@@ -43,6 +44,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-audio-capture={path}",
+        "--host-resolver-rules=MAP notebook.lan 127.0.0.1",
     )
     with chromium(*flags) as browser:
         yield browser

@@ -1,226 +1,315 @@
-"""The chat panel in a real page: type, hear, stop, approve, reload, look again. Pictures in build/screenshots."""
+"""The chat panel in a real page: type, hear, stop, take back, copy, save, approve. Pictures in build/screenshots."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Locator, Page
 
-from tests.browser_harness import IDLE, lab_url, opened, run_all, run_cell, saved, wait_until, write_notebook
+from tests.browser.panels import SETUP, TAP, ask, fresh, last, panel, ready, shoot, until
+from tests.browser_harness import SHOTS, lab_url, opened, run_cell, wait_until, write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "build" / "screenshots"
-
-SETUP = "import aigw_notebook as aigw\nfrom IPython.display import display"
-PANEL = f"{SETUP}\npanel = aigw.ChatPanel('openai')\npanel"
-TOOLS = f'''{SETUP}
+PANELS = f'''{SETUP}
 def weather(city: str) -> str:
     """The weather in a city."""
     return f"Sunny in {{city}}"
-panel = aigw.ChatPanel("openai", tools=[weather], approve_tools=True)
-panel'''
+gateway = aigw.LocalGateway(faults="drop_out=40").start()
+plain = aigw.ChatPanel("openai")
+careful = aigw.ChatPanel("openai", tools=[weather], approve_tools=True)
+wrong = aigw.ChatPanel("openai", gateway="ws://127.0.0.1:9/v1/a/b", token="sk-secret-token")
+dropped = aigw.ChatPanel("openai", gateway=gateway)
+display(plain, careful, wrong, dropped)'''
+PLAIN, CAREFUL, WRONG, DROPPED = range(4)
+MEND = "gateway.faults = None"
 
-TAP = """() => {
-  window.heard = 0;
-  const post = MessagePort.prototype.postMessage;
-  MessagePort.prototype.postMessage = function (message, ...rest) {
-    if (message?.op === "push") window.heard += message.samples.length;
-    if (message?.op === "flush") window.flushed = (window.flushed ?? 0) + 1;
-    return post.call(this, message, ...rest);
-  };
-}"""
-
-LAST = "([...document.querySelectorAll('.aigw-chat-assistant .aigw-chat-text')].at(-1)?.textContent ?? '')"
-FACTS = "[...document.querySelectorAll('.aigw-chat-facts')].at(-1).textContent"
-HEAR = ".aigw-chat-assistant button[title^='Hear it']"
-STATUS = "document.querySelector('.aigw-chat')?.dataset.status"
+HEAR, STOP_HEARING = ".aigw-chat-assistant button[title^='Hear it']", ".aigw-chat-assistant button[title='Stop']"
+FOCUSED = "document.activeElement"
 
 
-def shoot(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.locator(".aigw-chat").first.screenshot(path=SCREENSHOTS / f"chat-{name}.png")
-
-
-@contextmanager
-def shown(browser: Browser, lab: str, folder: Path, name: str, *cells: str) -> Iterator[Page]:
-    """A notebook of these cells, run, with its panel connected."""
-    path = write_notebook(folder, f"chat-{name}.ipynb", *cells)
-    with opened(browser, lab_url(lab, path.name), f"chat-{name}", permissions=("microphone",)) as page:
+@pytest.fixture(scope="module")
+def opened_page(browser: Browser, lab: str, folder: Path) -> Iterator[Page]:
+    path = write_notebook(folder, "chat.ipynb", PANELS, MEND)
+    may = ("clipboard-read", "clipboard-write")
+    with opened(browser, lab_url(lab, path.name), "chat", permissions=may, size=(1200, 760)) as page:
         page.evaluate(TAP)
-        run_all(page)
-        wait_until(page, "() => document.querySelector('.aigw-chat')")
-        page.locator(".aigw-chat").first.scroll_into_view_if_needed()
+        run_cell(page, 0)
+        wait_until(page, "() => document.querySelectorAll('.aigw-chat').length === 4")
         yield page
 
 
-def ask(page: Page, text: str) -> None:
-    page.locator(".aigw-chat-composer textarea").first.fill(text)
-    page.locator(".aigw-chat-composer textarea").first.press("Enter")
+@pytest.fixture
+def page(opened_page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page that these tests share; each begins a new conversation."""
+    yield opened_page
+    opened_page.screenshot(path=SHOTS / f"chat-{request.node.name}.png")
 
 
-def ready(page: Page) -> None:
-    wait_until(page, f"() => {STATUS} === 'ready'")
+@pytest.fixture
+def plain(page: Page) -> Locator:
+    shown = panel(page, PLAIN)
+    ready(shown)
+    fresh(shown)
+    return shown
 
 
-def test_a_typed_question_is_answered_aloud_and_a_reload_keeps_everything(
-    browser: Browser, lab: str, folder: Path
-) -> None:
-    with shown(browser, lab, folder, "typed", PANEL) as page:
-        ready(page)
-        shoot(page, "empty")
-        ask(page, "Count from 1 to 12")
-        wait_until(page, f"() => {LAST}.startsWith('One, two')")
-        seen = page.evaluate(f"() => {LAST}.length")
-        wait_until(page, f"(seen) => {LAST}.length > seen", seen)
-        wait_until(page, "() => window.heard > 4800")
-        shoot(page, "streaming")
-        ready(page)
-        assert page.evaluate(f"() => {LAST}").startswith("One, two, three")
-        assert "tokens" in page.locator(".aigw-chat-facts").last.inner_text()
-        assert "OpenAI Realtime" in page.locator(".aigw-chat-where").inner_text()
-        shoot(page, "light")
-        before = page.locator(".aigw-chat-log").inner_text()
-        saved(page, folder / "chat-typed.ipynb")
-        page.reload()
-        wait_until(page, f"() => {LAST}.startsWith('One, two')")
-        assert page.locator(".aigw-chat-log").inner_text() == before
+def test_a_typed_question_is_answered_as_it_comes_and_aloud(page: Page, plain: Locator) -> None:
+    shoot(plain, "empty")
+    before = page.evaluate("window.heard")
+    ask(plain, "Count from 1 to 12")
+    last(plain, "One, two")
+    answer = plain.locator(".aigw-chat-assistant .aigw-chat-text")
+    seen = len(answer.inner_text())
+    until(plain, f"el.querySelector('.aigw-chat-assistant .aigw-chat-text').textContent.length > {seen}")
+    wait_until(page, "(before) => window.heard > before + 4800", before)
+    shoot(plain, "streaming")
+    ready(plain)
+    assert answer.inner_text().startswith("One, two, three")
+    assert "tokens" in plain.locator(".aigw-chat-facts").last.inner_text()
+    assert "OpenAI Realtime" in plain.locator(".aigw-chat-where").inner_text()
+    shoot(plain, "light")
 
 
-def test_stop_silences_and_a_later_answer_speaks_again(browser: Browser, lab: str, folder: Path) -> None:
-    with shown(browser, lab, folder, "stop", PANEL) as page:
-        ready(page)
-        ask(page, "Count from 1 to 90")
-        wait_until(page, "() => window.heard > 4800")
-        page.get_by_role("button", name="Stop the answer").click()
-        ready(page)
-        wait_until(page, "() => window.flushed >= 1")
-        wait_until(
-            page, "() => [...document.querySelectorAll('.aigw-chat-facts')].at(-1).textContent.includes('stopped')"
-        )
-        shoot(page, "stopped")
-        heard = page.evaluate("window.heard")
-        ask(page, "What is the capital of Portugal?")
-        wait_until(page, f"() => {LAST}.includes('Lisbon')")
-        wait_until(page, "(before) => window.heard > before", heard)
+def test_stop_silences_and_a_later_answer_speaks_again(page: Page, plain: Locator) -> None:
+    before = page.evaluate("[window.heard, window.flushed ?? 0]")
+    ask(plain, "Count from 1 to 90")
+    wait_until(page, "(before) => window.heard > before[0] + 4800", before)
+    plain.get_by_role("button", name="Stop the answer").click()
+    ready(plain)
+    wait_until(page, "(before) => window.flushed > before[1]", before)
+    until(plain, "[...el.querySelectorAll('.aigw-chat-facts')].at(-1).textContent.includes('stopped')")
+    shoot(plain, "stopped")
+    heard = page.evaluate("window.heard")
+    ask(plain, "What is the capital of Portugal?")
+    until(plain, "el.textContent.includes('Lisbon')")
+    wait_until(page, "(before) => window.heard > before", heard)
 
 
-def test_two_views_show_the_same_and_speak_once(browser: Browser, lab: str, folder: Path) -> None:
-    with shown(browser, lab, folder, "views", PANEL, "display(panel)") as page:
-        wait_until(page, "() => document.querySelectorAll('.aigw-chat').length === 2")
-        ready(page)
-        ask(page, "What is the capital of Portugal?")
-        texts = "[...document.querySelectorAll('.aigw-chat-log')].map((log) => log.textContent)"
-        wait_until(page, f"() => {{ const [a, b] = {texts}; return a.includes('Lisbon.') && a === b; }}")
-        ready(page)
-        wait_until(
-            page, "() => document.querySelectorAll('.aigw-chat-assistant button[title^=\"Hear it\"]').length === 2"
-        )
-        played = page.evaluate("window.heard") / 24000
-        length = page.locator(HEAR).first.get_attribute("title")
-        assert length == f"Hear it (0:{round(played):02d})"
+def test_what_was_said_is_heard_again_copied_and_saved(page: Page, plain: Locator) -> None:
+    before = page.evaluate("window.heard")
+    ask(plain, "What is the capital of Portugal?")
+    plain.locator(HEAR).wait_for()
+    ready(plain)
+    played = page.evaluate("window.heard") - before
+    plain.locator(HEAR).click()
+    plain.locator(STOP_HEARING).wait_for()
+    plain.locator(HEAR).wait_for()
+    assert page.evaluate("window.heard") == before + 2 * played > before
+    plain.locator(HEAR).click()
+    plain.locator(STOP_HEARING).click()
+    plain.locator(HEAR).wait_for()
+    answer = plain.locator(".aigw-chat-assistant .aigw-chat-text").inner_text()
+    plain.locator(".aigw-chat-assistant").get_by_role("button", name="Copy").click()
+    plain.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == answer
+    choose(plain, "Copy all")
+    whole = f"You: What is the capital of Portugal?\n\nModel: {answer}"
+    wait_until(page, "async (text) => await navigator.clipboard.readText() === text", whole)
+    with page.expect_download() as saved:
+        choose(plain, "Save as Markdown")
+    assert saved.value.suggested_filename == "conversation.md"
+    assert answer in Path(saved.value.path()).read_text(encoding="utf-8")
+    with page.expect_download() as saved:
+        choose(plain, "Save as JSON")
+    assert len(json.loads(Path(saved.value.path()).read_text(encoding="utf-8"))["conversation"]) == 2
 
 
-TWO_PANELS = f"""{SETUP}
-import asyncio, json, time
-%load_ext aigw_notebook
-first, second = aigw.ChatPanel("openai"), aigw.ChatPanel("google")
-display(first, second)"""
-HEARD_OF_EACH = """def heard():
-    rows = [row for talk in (first, second, turn) for row in talk.records if row["role"] == "assistant"]
-    return [(row["status"], row["heard_ms"] and round(row["heard_ms"] / row["audio_ms"], 2)) for row in rows]
-deadline = time.time() + 45
-while None in [part for _, part in heard()] and time.time() < deadline:
-    await asyncio.sleep(0.1)
-print(json.dumps([*heard(), turn.text]))"""
+def choose(shown: Locator, entry: str) -> None:
+    shown.get_by_role("button", name="More").click()
+    shown.get_by_role("button", name=entry).click()
 
 
-def test_two_panels_and_a_magic_at_once_do_not_disturb_each_other(browser: Browser, lab: str, folder: Path) -> None:
-    magic = "%%aigw openai --into turn\nCount from 1 to 20"
-    path = write_notebook(folder, "chat-at-once.ipynb", TWO_PANELS, magic, HEARD_OF_EACH)
-    with opened(browser, lab_url(lab, path.name), "chat-at-once") as page:
-        run_cell(page, 0)
-        wait_until(page, "() => document.querySelectorAll('.aigw-chat[data-status=ready]').length === 2")
-        first, second = page.locator(".aigw-chat").all()
-        for panel, question in ((first, "Count from 1 to 90"), (second, "Count from 1 to 12")):
-            panel.locator("textarea").last.fill(question)
-            panel.locator("textarea").last.press("Enter")
-        run_cell(page, 1)
-        running = "[...document.querySelectorAll('.aigw-chat-assistant .aigw-chat-text, .aigw-live-text')]"
-        wait_until(page, f"() => {running}.filter((text) => text.textContent.startsWith('One, two')).length === 3")
-        first.get_by_role("button", name="Stop the answer").click()
-        run_cell(page, 2)
-        wait_until(page, IDLE, 3)
-        notebook = saved(page, path)
-        shown = [panel.locator(".aigw-chat-assistant .aigw-chat-text").all_inner_texts() for panel in (first, second)]
-    stopped, whole, spoken, text = json.loads(notebook.cells[2].outputs[0].text)
-    assert stopped[0] == "interrupted" and 0 < stopped[1] < 1
-    assert whole == spoken == ["completed", 1.0]
-    assert len(shown[0]) == len(shown[1]) == 1 and "90" not in shown[0][0]
-    assert shown[1][0].endswith("eleven, twelve.") and text.endswith("nineteen, 20.")
+def test_questions_are_changed_answered_again_taken_back_and_cleared(page: Page, plain: Locator) -> None:
+    questions = plain.locator(".aigw-chat-user .aigw-chat-plain")
+    for number, question in enumerate(("What is 2 times 3?", "What is 2 times 4?")):
+        ask(plain, question)
+        plain.locator(HEAR).nth(number).wait_for()
+        ready(plain)
+    edit = plain.get_by_role("button", name="Change and ask again").last
+    edit.click()
+    page.keyboard.press("Escape")
+    assert edit.evaluate(f"(button) => button === {FOCUSED}")
+    edit.click()
+    plain.get_by_label("The question in other words").fill("What is the capital of Portugal?")
+    page.keyboard.press("Enter")
+    until(plain, "[...el.querySelectorAll('.aigw-chat-text')].at(-1).textContent.includes('Lisbon')")
+    assert questions.all_inner_texts() == ["What is 2 times 3?", "What is the capital of Portugal?"]
+    assert plain.locator(".aigw-chat-composer textarea").evaluate(f"(box) => box === {FOCUSED}")
+    plain.locator(HEAR).nth(1).wait_for()
+    ready(plain)
+    before = plain.locator(".aigw-chat-assistant").last.get_attribute("data-id")
+    plain.get_by_role("button", name="Answer again").last.click()
+    until(plain, f"[...el.querySelectorAll('.aigw-chat-assistant')].at(-1).dataset.id !== '{before}'")
+    plain.locator(HEAR).nth(1).wait_for()
+    assert questions.count() == 2 == plain.locator(".aigw-chat-assistant").count()
+    plain.get_by_role("button", name="Take the last turn back").click()
+    until(plain, "el.querySelectorAll('.aigw-chat-bubble').length === 2")
+    assert questions.all_inner_texts() == ["What is 2 times 3?"]
+    fresh(plain)
+    assert plain.get_by_role("button", name="What can you do?").is_visible()
 
 
-def test_a_tool_waits_for_a_click(browser: Browser, lab: str, folder: Path) -> None:
-    with shown(browser, lab, folder, "tool", TOOLS) as page:
-        ready(page)
-        ask(page, "What is the weather in Lisbon?")
-        page.get_by_role("button", name="Approve").click(timeout=30_000, trial=True)
-        shoot(page, "approve")
-        page.get_by_role("button", name="Approve").click()
-        wait_until(page, f"() => {LAST}.includes('Sunny in Lisbon')")
-        ready(page)
-        shoot(page, "tool")
-        ask(page, "What is the weather in Porto?")
-        page.get_by_role("button", name="Refuse").click(timeout=30_000)
-        wait_until(page, "() => [...document.querySelectorAll('.aigw-chat-word')].at(-1).textContent === 'refused'")
+PICTURE = """async () => {
+  const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "seagreen";
+  pen.fillRect(0, 0, 64, 48);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  await navigator.clipboard.write([new ClipboardItem({ "image/png": blob })]);
+  return new File([blob], "green.png", { type: "image/png" });
+}"""
+DROP = """(target, [type, kept]) => {
+  const data = new DataTransfer();
+  data.items.add(type === "kept" ? kept : new File(["none"], "a file", { type }));
+  target.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+}"""
 
 
-def test_space_held_down_is_a_question(browser: Browser, lab: str, folder: Path) -> None:
-    with shown(browser, lab, folder, "spoken", PANEL) as page:
-        ready(page)
-        page.locator(".aigw-chat-log").focus()
-        page.keyboard.down("Space")
-        wait_until(page, "() => document.querySelector('.aigw-chat-user')")
-        page.wait_for_timeout(1000)
-        shoot(page, "talking")
-        page.keyboard.up("Space")
-        wait_until(page, f"() => {LAST}.length > 0")
-        ready(page)
-        assert page.locator(".aigw-chat-user").count() == 1
-        assert page.locator(".aigw-chat-mic").get_attribute("aria-pressed") == "false"
+def test_pictures_are_pasted_and_dropped_and_what_is_none_is_refused(page: Page, plain: Locator) -> None:
+    file = page.evaluate_handle(PICTURE)
+    preview = plain.locator(".aigw-chat-preview img")
+    box = plain.locator(".aigw-chat-composer textarea")
+    box.focus()
+    page.keyboard.press("Control+v")
+    preview.wait_for()
+    plain.get_by_role("button", name="Remove the picture").click()
+    assert preview.count() == 0
+    box.evaluate(DROP, ["text/plain", None])
+    assert preview.count() == 0
+    box.evaluate(DROP, ["image/gif", None])
+    until(plain, "el.querySelector('.aigw-chat-sentence').textContent.includes('choose a PNG')")
+    box.evaluate(DROP, ["kept", file])
+    preview.wait_for()
+    ask(plain, "What do you see?")
+    until(plain, "el.querySelector('.aigw-chat-user img')?.naturalWidth === 64")
+    assert preview.count() == 0 and not plain.locator(".aigw-chat-alert").is_visible()
+    plain.locator(HEAR).wait_for()
+    shoot(plain, "picture")
 
 
-def test_dark_and_narrow(browser: Browser, lab: str, folder: Path) -> None:
-    with shown(browser, lab, folder, "dark", PANEL) as page:
-        ready(page)
-        page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
-        wait_until(page, "() => document.body.dataset.jpThemeLight === 'false'")
-        ask(page, "Write a list of three fruits in Markdown")
-        wait_until(page, f"() => {STATUS} !== 'ready'")
-        ready(page)
-        colour = "getComputedStyle(document.querySelector('.aigw-chat-text')).color.match(/\\d+/g).slice(0, 3)"
-        assert min(int(part) for part in page.evaluate(f"() => {colour}")) > 150
-        page.locator('.aigw-chat button[title="Settings"]').click()
-        wait_until(page, "() => document.querySelector('.aigw-chat-settings').offsetHeight > 60")
-        shoot(page, "dark")
-        page.locator('.aigw-chat button[title="Settings"]').click()
-        page.evaluate("() => { document.querySelector('.aigw-chat').style.width = '280px'; }")
-        shoot(page, "narrow")
-        page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
-        overflow = page.evaluate(
-            "() => { const p = document.querySelector('.aigw-chat'); return p.scrollWidth - p.clientWidth; }"
-        )
-        assert overflow <= 0
+def test_the_keyboard_is_enough(page: Page, plain: Locator) -> None:
+    cells = page.locator(".jp-CodeCell").count()
+    plain.locator(".aigw-chat-composer textarea").focus()
+    page.keyboard.type("What is 2 times 3?")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.type("And 2 times 4?")
+    page.keyboard.press("Enter")
+    plain.locator(HEAR).wait_for()
+    ready(plain)
+    assert plain.locator(".aigw-chat-plain").inner_text() == "What is 2 times 3?\nAnd 2 times 4?"
+    back_to(page, "Hear it")
+    assert page.evaluate(f"getComputedStyle({FOCUSED}).outlineStyle") == "solid"
+    page.keyboard.press("Enter")
+    plain.locator(STOP_HEARING).wait_for()
+    back_to(page, "Conversation")
+    page.keyboard.press("b")  # in a notebook: a new cell
+    back_to(page, "More")
+    page.keyboard.press("Enter")
+    assert page.evaluate(f"{FOCUSED}.textContent") == "Copy all"
+    page.keyboard.press("Escape")
+    assert page.evaluate(f"{FOCUSED}.getAttribute('aria-label')") == "More"
+    assert not plain.locator(".aigw-chat-menu").is_visible()
+    assert page.locator(".jp-CodeCell").count() == cells
+    plain.locator(HEAR).wait_for()
 
 
-def test_a_wrong_key_is_one_sentence_with_a_way_back(browser: Browser, lab: str, folder: Path) -> None:
-    wrong = PANEL.replace("'openai'", "'openai', gateway='ws://127.0.0.1:9/v1/a/b', token='sk-secret-token'")
-    with shown(browser, lab, folder, "error", wrong) as page:
-        wait_until(page, f"() => {STATUS} === 'failed'")
-        shoot(page, "error")
-        assert page.get_by_role("button", name="Reconnect").is_visible()
-        assert "Traceback" not in page.content() and "sk-secret-token" not in page.locator(".aigw-chat").inner_text()
+def back_to(page: Page, label: str) -> None:
+    """Press Shift+Tab until what is so named has the focus."""
+    for _ in range(12):
+        page.keyboard.press("Shift+Tab")
+        if page.evaluate(f"(label) => ({FOCUSED}.ariaLabel ?? '').startsWith(label)", label):
+            return
+    raise AssertionError(f"{label!r} is not reached by the keyboard")
+
+
+def test_every_control_has_a_name(page: Page) -> None:
+    nameless = """() => [...document.querySelectorAll(".aigw-chat :is(button, select, textarea, input)")]
+      .filter((control) => control.type !== "file")
+      .filter((control) => !(control.ariaLabel || control.textContent.trim() || control.closest("label")?.textContent))
+      .map((control) => control.outerHTML)"""
+    assert page.evaluate(nameless) == []
+
+
+def test_a_tool_waits_for_a_click(page: Page) -> None:
+    careful = panel(page, CAREFUL)
+    ready(careful)
+    ask(careful, "What is the weather in Lisbon?")
+    approve = careful.get_by_role("button", name="Approve")
+    approve.wait_for()
+    shoot(careful, "approve")
+    approve.click()
+    assert page.evaluate(f"{FOCUSED}.tagName") == "SUMMARY"
+    last(careful, "According to weather: Sunny in Lisbon")
+    ready(careful)
+    shoot(careful, "tool")
+    ask(careful, "What is the weather in Porto?")
+    careful.get_by_role("button", name="Refuse").click()
+    until(careful, "[...el.querySelectorAll('.aigw-chat-word')].at(-1).textContent === 'refused'")
+
+
+def test_a_wrong_address_is_one_sentence_with_a_way_back(page: Page) -> None:
+    wrong = panel(page, WRONG)
+    until(wrong, "el.dataset.status === 'failed'")
+    shoot(wrong, "error")
+    assert wrong.get_by_role("button", name="Reconnect").is_visible()
+    assert "Traceback" not in page.content() and "sk-secret-token" not in wrong.inner_text()
+
+
+def test_a_connection_that_broke_is_opened_again_by_a_click(page: Page) -> None:
+    dropped = panel(page, DROPPED)
+    ready(dropped)
+    ask(dropped, "Count from 1 to 30")
+    until(dropped, "el.dataset.status === 'ended'")
+    last(dropped, "One")
+    assert "The session has ended" in dropped.locator(".aigw-chat-sentence").inner_text()
+    shoot(dropped, "ended")
+    run_cell(page, 1)
+    wait_until(page, "() => /\\[\\d+\\]/.test([...document.querySelectorAll('.jp-InputPrompt')].at(-1).textContent)")
+    panel(page, DROPPED).get_by_role("button", name="Reconnect").click()
+    ready(dropped)
+    assert not dropped.locator(".aigw-chat-alert").is_visible()
+    ask(dropped, "What is the capital of Portugal?")
+    until(dropped, "el.textContent.includes('Lisbon')")
+    assert dropped.locator(".aigw-chat-user").count() == 2
+
+
+def test_dark_and_narrow(page: Page, plain: Locator) -> None:
+    page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
+    wait_until(page, "() => document.body.dataset.jpThemeLight === 'false'")
+    ask(plain, "Count from 1 to 5")
+    plain.locator(HEAR).wait_for()
+    ready(plain)
+    colour = "getComputedStyle(document.querySelector('.aigw-chat-text')).color.match(/\\d+/g).slice(0, 3)"
+    assert min(int(part) for part in page.evaluate(f"() => {colour}")) > 150
+    settings = plain.get_by_role("button", name="Settings")
+    settings.click()
+    until(plain, "el.querySelector('.aigw-chat-settings').offsetHeight > 60")
+    shoot(plain, "dark")
+    page.keyboard.press("Escape")
+    assert not plain.locator(".aigw-chat-settings").is_visible()
+    panel(page, CAREFUL).evaluate("(el) => { el.style.width = '280px'; }")
+    plain.evaluate("(el) => { el.style.width = '280px'; }")
+    shoot(plain, "narrow")
+    shoot(panel(page, CAREFUL), "narrow-tool")
+    overflow = page.evaluate(
+        "() => [...document.querySelectorAll('.aigw-chat, .aigw-chat-log')].map((p) => p.scrollWidth - p.clientWidth)"
+    )
+    for each in (plain, panel(page, CAREFUL)):
+        each.evaluate("(el) => { el.style.width = ''; }")
+    page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+    assert max(overflow) <= 0
+
+
+def test_a_reload_keeps_everything(page: Page) -> None:
+    logs = page.locator(".aigw-chat-log").all_text_contents()
+    assert "Sunny in Lisbon" in logs[CAREFUL]
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    page.reload()
+    wait_until(page, "() => document.querySelectorAll('.aigw-chat-log').length === 4")
+    for shown in page.locator(".aigw-chat").all():
+        until(shown, "el.dataset.status !== 'idle'")
+    assert page.locator(".aigw-chat-log").all_text_contents() == logs

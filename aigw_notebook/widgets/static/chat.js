@@ -47,6 +47,7 @@ class PanelView {
       microphone: (on, push, rate) => this.tell("microphone", { on, push, rate }),
       chunk: (buffer, seq) => this.tell("chunk", { seq }, [buffer]),
       say: (text) => this.say(text),
+      answers: () => this.sound.audible,
     });
     this.root = chatPart("section", { className: "aigw-chat", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true" }, [
       this.bar(),

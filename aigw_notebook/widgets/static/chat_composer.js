@@ -5,7 +5,8 @@ import { iconButton, chatPart, pictureBytes, setIcon } from "./chat_parts.js";
 
 const FILE_CHUNK_MS = 1000; // a sound file is sent faster than it was spoken, so in fewer pieces
 
-// `act`: {ask(text, picture), stop(), microphone(on, push, rate), chunk(buffer, seq), say(text)}.
+// `act`: {ask(text, picture), stop(), microphone(on, push, rate), chunk(buffer, seq), say(text), answers()}, the
+// last whether an answer is heard, or a piece of it late.
 export class Composer {
   constructor(act) {
     this.act = act;
@@ -213,9 +214,10 @@ export class Composer {
     }
   }
 
-  // An open microphone of a half-duplex panel sends silence while the page is heard: the provider's clock goes on.
+  // An open microphone of a half-duplex panel sends silence while the page is heard, or about to be: the provider's
+  // clock goes on.
   onChunk(buffer, seq) {
-    const deaf = this.halfDuplex && this.open && pageIsSounding();
+    const deaf = this.halfDuplex && this.open && (this.act.answers() || pageIsSounding());
     this.act.chunk(deaf ? new ArrayBuffer(buffer.byteLength) : buffer, seq);
   }
 
