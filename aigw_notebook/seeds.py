@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .audio.formats import AudioFormat
 from .events import AppendCall, AppendSpeech, AppendText, ClientEvent, ToolResult
-from .history import History, Part
+from .history import History, Part, Said
 
 if TYPE_CHECKING:
     from .providers.base import Capabilities
@@ -23,10 +23,12 @@ MAX_SOUND_BYTES = 4 * 1024 * 1024
 class Seed:
     """What a new session is told first, each message an item; `confirmed` says that the provider names each it took.
 
-    `left_out` says in words what of the history cannot be told. `parent` and `at` are those of the history.
+    `said` are the words of it, by role; `parent` and `at` are the history's. `left_out` says in words what of it cannot
+    be told.
     """
 
     messages: tuple[ClientEvent, ...] = field(default=(), repr=False)
+    said: tuple[Said, ...] = field(default=(), repr=False)
     left_out: tuple[str, ...] = ()
     parent: str | None = None
     at: int | None = None
@@ -46,6 +48,7 @@ def seed_of(history: History, can: Capabilities, form: AudioFormat) -> Seed:
     messages = tuple(message for number, part in enumerate(history.parts) for message in writer.write(number, part))
     return Seed(
         messages=messages,
+        said=history.said,
         left_out=tuple(_counted(kind, count) for kind, count in writer.left_out.items() if count),
         parent=history.parent,
         at=history.at,

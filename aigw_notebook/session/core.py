@@ -414,7 +414,7 @@ class SessionCore:
         codec = self._codec
         record, hand, reactions = self.transcript.receive, self.sinks.hand, self._reactions
         for event in events:
-            before, after = reactions.get(type(event), _NO_REACTION)
+            before, after = reactions.get(type(event), (None, None))
             if before is not None:
                 before(event)
             record(event, t_ms)
@@ -461,7 +461,7 @@ class SessionCore:
             SessionError: (None, self._on_error),
         }
         ready = self._codec.ready or SessionOpened
-        table[ready] = (table.get(ready, _NO_REACTION)[0], self._life.be_ready)
+        table[ready] = (table.get(ready, (None, None))[0], self._life.be_ready)
         return table
 
     def _on_opened(self, event: SessionOpened) -> None:
@@ -496,6 +496,3 @@ class SessionCore:
 
     def _now_ms(self) -> float:
         return (self._clock() - self.opened_at) * 1000.0
-
-
-_NO_REACTION: tuple[None, None] = (None, None)

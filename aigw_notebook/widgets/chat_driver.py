@@ -155,7 +155,7 @@ class ChatDriver:
 
     def _begin(self, core: SessionCore, choice: Choice | None = None, *, shown: bool = False) -> Run:
         """Show that session; with `shown`, what it began with is on the screen already."""
-        before = () if shown else core.history.said
+        before = () if shown else core.seed.said
         said = Said(core.transcript, self._sessions, before=before, approval=self.approvals.state)
         run = Run(core, said, choice or self.choice, {})
         self._sessions += 1
