@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
+import nbformat
 import pytest
 
 import aigw_notebook
@@ -48,6 +49,23 @@ INVENTED = "the tables of settings are made with values that no provider has"
 @pytest.mark.bad_frames(reason=INVENTED)
 def test_generated_parts_are_current(build: ModuleType) -> None:
     assert [str(path) for path in build.stale()] == [], "run `make docs`"
+
+
+def test_the_gallery_shows_what_cells_gave(build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery = importlib.import_module("gallery")  # beside docs/build.py, whose folder is on the path by now
+    monkeypatch.setattr(gallery, "PICTURES", tmp_path)
+    given = nbformat.v4.new_output
+    stream = given("stream", name="stdout", text="\x1b[1mbold\x1b[0m\n")
+    assert gallery.shown(stream, 1) == "```text\nbold\n```"
+    for data, expected in (
+        ({"text/markdown": "two\n\nlines", "text/plain": "x"}, "> two\n>\n> lines"),
+        ({"text/html": "<audio src='a'>", "text/plain": "x"}, "*(here the notebook has a player)*"),
+        ({"text/html": "<b>", "text/plain": "x"}, "```text\nx\n```"),
+        ({"image/svg+xml": "<svg/>", "text/plain": "x"}, "![What the cell shows](images/gallery/7.svg)"),
+    ):
+        assert gallery.shown(given("display_data", data=data), 7) == expected
+    assert (tmp_path / "7.svg").read_text() == "<svg/>"
+    assert len(list(gallery.BLOCK.finditer(gallery.PAGE.read_text(encoding="utf-8")))) > 6
 
 
 def test_links_lead_somewhere(build: ModuleType) -> None:
