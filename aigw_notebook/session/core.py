@@ -377,8 +377,7 @@ class SessionCore:
         return None if detection.mode == "manual" else detection
 
     def _wants_words(self) -> bool:
-        wanted = self.settings.transcription not in (None, False)
-        return wanted and not self._closing and not self.closed
+        return self.settings.transcription not in (None, False) and not self._closing and not self.closed
 
     def _send(self, event: ClientEvent) -> str | None:
         self._codec.send(event)

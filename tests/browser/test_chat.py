@@ -52,7 +52,7 @@ def page(opened_page: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
 @pytest.fixture
 def plain(page: Page) -> Locator:
     shown = panel(page, PLAIN)
-    ready(shown)
+    until(shown, "['ready', 'idle'].includes(el.dataset.status)")  # idle: begun anew, and not asked yet
     fresh(shown)
     return shown
 
