@@ -15,7 +15,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cost import money, usd_of_turn
+from .cost import usd_of_turn
 from .inert import inert
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ __all__ = [
     "file_name",
     "formatted",
     "in_kernel",
-    "paid",
     "picture_bundles",
     "player",
     "publish",
@@ -40,8 +39,6 @@ __all__ = [
     "text_bundle",
 ]
 
-DOLLAR = r"\$"
-"""The sign in Markdown, where two bare ones enclose a formula."""
 
 EMBED_BYTES = 2_000_000
 """Base64 characters of audio that one output may hold; a longer answer is a WAV file beside the notebook."""
@@ -98,25 +95,14 @@ def _show_static(turn: Turn) -> None:
         publish(audio_output(clip, file_name(turn)))
 
 
-def text_bundle(turn: Turn, *, with_cost: bool = False) -> dict[str, str]:
-    """The MIME bundle of a turn's text, with a word on how it ended when that was not the plain way.
-
-    `with_cost` adds what is to be paid for it, see `paid`.
-    """
+def text_bundle(turn: Turn) -> dict[str, str]:
+    """The MIME bundle of a turn's text, with a word on how it ended when that was not the plain way."""
     text = turn.text or _without_words(turn)
-    words = ("" if turn.status == "completed" else f"({turn.status})", paid(turn) if with_cost else "")
-    note = " ".join(word for word in words if word)
-    emphasized = note and f"*{note.replace('$', DOLLAR)}*"
+    note = "" if turn.status == "completed" else f"({turn.status})"
     return {
-        "text/markdown": "\n\n".join(part for part in (inert(text), emphasized) if part) or "*(no answer)*",
+        "text/markdown": "\n\n".join(part for part in (inert(text), note and f"*{note}*") if part) or "*(no answer)*",
         "text/plain": " ".join(part for part in (text, note) if part) or "(no answer)",
     }
-
-
-def paid(turn: Turn) -> str:
-    """What is to be paid for a turn, as one short phrase; empty where that is nothing, or is not known."""
-    usd = usd_of_turn(turn)
-    return money(usd) if usd else ""
 
 
 def _without_words(turn: Turn) -> str:

@@ -20,7 +20,6 @@ from .display import (
     audio_output,
     file_name,
     in_kernel,
-    paid,
     picture_bundles,
     player,
     publish,
@@ -154,7 +153,7 @@ class TerminalView:
         """Nothing runs by itself here."""
 
     def close(self, turn: Turn | None, *, text: dict[str, Any] | None = None, audio: bool = True) -> None:
-        """End the line; say how the turn ended, where its audio is and what is to be paid for it."""
+        """End the line; say how the turn ended and where its audio is."""
         self._jobs.run(0)
         if turn is None:
             return
@@ -162,7 +161,6 @@ class TerminalView:
         notes = [whole["text/plain"]] if whole else []
         notes += [f"({turn.status})"] if self._wrote and turn.status != "completed" else []
         notes += [audio_offer(turn)] if audio and turn.audio is not None else []
-        notes += [cost] if not text and (cost := paid(turn)) else []
         print(("\n" if self._wrote else "") + "\n".join(notes), flush=True)
 
     def _write(self, piece: str) -> None:
@@ -255,7 +253,7 @@ class NotebookView:
         self._jobs.run(0)
         if self._widget is not None and (turn is None or turn.status in ("cancelled", "interrupted")):
             self._widget.hush()  # the segments; the speaker has been silenced by the session
-        whole = {"text/plain": "(no answer)"} if turn is None else text_bundle(turn, with_cost=True)
+        whole = {"text/plain": "(no answer)"} if turn is None else text_bundle(turn)
         self._show_text(text or whole)
         for picture in picture_bundles(turn) if turn is not None else ():
             publish(picture)

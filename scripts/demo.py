@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import re
+import subprocess
 import sys
 import time
 import wave
@@ -127,7 +128,8 @@ async def execute(notebook: Any, folder: Path) -> list[dict[str, Any]]:
         with TemporaryDirectory(prefix="aigw-") as sockets:
             client = make_client(notebook, folder, sockets)
             try:
-                async with client.async_setup_kernel(env=environment()):
+                # What a kernel writes there is of its own shutting down; what a cell writes comes as messages.
+                async with client.async_setup_kernel(env=environment(), stderr=subprocess.DEVNULL):
                     return await run_cells(client, notebook, folder)
             finally:
                 await client.km.shutdown_kernel()

@@ -58,23 +58,6 @@ def test_the_text_of_a_turn_says_how_it_ended(turn: Turn, markdown: str, plain: 
     assert display.text_bundle(turn) == {"text/markdown": markdown, "text/plain": plain}
 
 
-def test_a_cell_ends_with_what_is_to_be_paid_for_it() -> None:
-    turn = turn_of(words("It costs $5."), status="cancelled")
-    turn.spent = lambda entries: Cost(usd=0.00314, list_usd=0.00314)
-    assert display.text_bundle(turn, with_cost=True) == {
-        "text/markdown": "It costs $5.\n\n*(cancelled) \\$0.0031*",
-        "text/plain": "It costs $5. (cancelled) $0.0031",
-    }
-    assert "0.0031" not in str(display.text_bundle(turn)), "shown again it is the answer alone"
-
-
-@pytest.mark.parametrize("cost", [Cost(), Cost(usd=0.0, list_usd=0.5)], ids=["not known", "free"])
-def test_a_cell_says_nothing_of_money_that_is_not_known_or_not_paid(cost: Cost) -> None:
-    turn = turn_of(words("Because."))
-    turn.spent = lambda entries: cost
-    assert display.text_bundle(turn, with_cost=True) == display.text_bundle(turn)
-
-
 def test_the_player_holds_the_very_samples_and_does_not_start_by_itself() -> None:
     clip = turn_of(words("Because."), sound()).audio
     assert clip is not None
@@ -248,12 +231,12 @@ def test_the_widget_stands_where_the_text_will_be(page: Page) -> None:
     assert page.view._widget is not None and page.view._widget.comm is None
 
 
-def test_the_static_text_ends_with_the_money(page: Page) -> None:
+def test_the_static_text_is_the_answer_alone(page: Page) -> None:
     turn = turn_of(words("Because."))
     turn.spent = lambda entries: Cost(usd=0.00314, list_usd=0.00314)
     page.view.shut()
     page.view.close(turn)
-    assert page.published[-1][2]["text/plain"] == "Because. $0.0031"
+    assert page.published[-1][2]["text/plain"] == "Because."
 
 
 def test_a_view_is_sent_what_it_has_not_got(page: Page) -> None:

@@ -1,4 +1,4 @@
-"""Money where a user of `%%aigw` looks: the end of a cell, `%aigw status`, and the limit of a conversation."""
+"""Money where a user of `%%aigw` looks: `%aigw status`, and the limit of a conversation."""
 
 from __future__ import annotations
 
@@ -45,11 +45,9 @@ def run(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> Run:
     return run_cell
 
 
-def test_a_cell_ends_with_what_its_turn_costs(run: Run) -> None:
+def test_a_cell_ends_with_its_answer_and_no_price(run: Run) -> None:
     turn, out, _ = run("%%aigw openai --no-audio\nCount to three.")
-    assert out.splitlines()[1:3] == [turn.text, str(turn.cost)]
-    assert "$" not in run("%%aigw openai --no-audio -f text\nCount to three.")[1]
-    assert "$" not in run("%%aigw fal\nA boat.")[1], "its price is not known"
+    assert turn.cost.usd > 0 and turn.text in out and "$" not in out
 
 
 def test_status_says_what_a_session_has_cost(run: Run) -> None:
