@@ -90,7 +90,7 @@ def test_a_cell_asks_and_its_value_is_the_turn(run: Run, shell: InteractiveShell
     assert turn.where in lines[0]
     assert lines[1] == turn.text
     assert lines[2].endswith("s of audio: _.audio.save('answer.wav')]")
-    assert lines[3:] == [str(turn.cost), f"Out[1]: {turn!r}"]
+    assert lines[3:] == [f"Out[1]: {turn!r}"]
     assert err == ""
 
 
