@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from tests.browser.tapping import TAP, heard
 from tests.browser_harness import IDLE, SHOTS, lab_url, opened, run_all, wait_until, write_notebook
@@ -50,6 +52,18 @@ def told(path: Path) -> dict[str, Any]:
 
 def notebook(folder: Path, name: str, *cells: str) -> Path:
     return write_notebook(folder, name, SETUP, SHOW, "await asyncio.sleep(1.5)", *cells)
+
+
+@contextmanager
+def sounded(browser: Browser, lab: str, folder: Path, name: str, cell: str) -> Iterator[Page]:
+    """A page with a tap, in which that cell has run and its sound is over."""
+    path = notebook(folder, f"{name}.ipynb", cell)
+    with opened(browser, lab_url(lab, path.name), f"sound-{name}") as page:
+        page.evaluate(TAP)
+        run_all(page)
+        wait_until(page, IDLE, 4)
+        wait_until(page, QUIET)
+        yield page
 
 
 BURST = """
@@ -123,12 +137,7 @@ tell("flushes.json", asked=asked)
 
 
 def test_sound_begins_soon(browser: Browser, lab: str, folder: Path) -> None:
-    path = notebook(folder, "latency.ipynb", LATENCY)
-    with opened(browser, lab_url(lab, path.name), "sound-latency") as page:
-        page.evaluate(TAP)
-        run_all(page)
-        wait_until(page, IDLE, 4)
-        wait_until(page, QUIET)
+    with sounded(browser, lab, folder, "latency", LATENCY) as page:
         onsets = page.evaluate("() => window.tap.onsets")
     stamps = told(folder / "latency.json")["stamps"]
     assert len(onsets) == len(stamps)
@@ -138,12 +147,7 @@ def test_sound_begins_soon(browser: Browser, lab: str, folder: Path) -> None:
 
 
 def test_a_flush_is_silence_soon(browser: Browser, lab: str, folder: Path) -> None:
-    path = notebook(folder, "flushes.ipynb", FLUSHES)
-    with opened(browser, lab_url(lab, path.name), "sound-flushes") as page:
-        page.evaluate(TAP)
-        run_all(page)
-        wait_until(page, IDLE, 4)
-        wait_until(page, QUIET)
+    with sounded(browser, lab, folder, "flushes", FLUSHES) as page:
         silences = page.evaluate("() => window.tap.silences")
     asked = told(folder / "flushes.json")["asked"]
     waits_ms = [silence - stamp for silence, stamp in zip(silences, asked, strict=True)]
@@ -152,12 +156,7 @@ def test_a_flush_is_silence_soon(browser: Browser, lab: str, folder: Path) -> No
 
 
 def test_a_flush_is_an_exact_count(browser: Browser, lab: str, folder: Path) -> None:
-    path = notebook(folder, "flush.ipynb", FLUSH)
-    with opened(browser, lab_url(lab, path.name), "sound-flush") as page:
-        page.evaluate(TAP)
-        run_all(page)
-        wait_until(page, IDLE, 4)
-        wait_until(page, QUIET)
+    with sounded(browser, lab, folder, "flush", FLUSH) as page:
         silences = page.evaluate("() => window.tap.silences")
         frames = len(heard(page))
     told_ = told(folder / "flush.json")

@@ -6,7 +6,6 @@ A page is driven by its commands and by clicks; what it plays is written down by
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,10 @@ from playwright.sync_api import Browser
 from tests.browser_harness import (
     IDLE,
     SHOTS,
-    chromium,
     final_outputs,
     jupyter,
     lab_url,
     opened,
-    paced_gateway,
     run_all,
     saved,
     wait_until,
@@ -29,32 +26,6 @@ from tests.browser_harness import (
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
-
-
-# ------------------------------------------------------------------------------------------------- server and browser
-
-
-@pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
-    with paced_gateway() as environment:
-        yield environment
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("lab")
-
-
-@pytest.fixture(scope="module")
-def lab(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    with jupyter("lab", folder, environment) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 TEXT = "(document.querySelector('.aigw-live-text')?.textContent ?? '')"
