@@ -45,10 +45,10 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as name,
         jupyter("lab", Path(name), {"AIGW_NOTEBOOK_ENGINES": "auto"}) as address,
-        chromium() as browser,
+        chromium(scale=1.5) as browser,
     ):
         path = write_notebook(Path(name), "panel.ipynb", PANEL)
-        with opened(browser, lab_url(address, path.name), "picture-panel", size=(1200, 780), scale=1.5) as page:
+        with opened(browser, lab_url(address, path.name), "picture-panel", size=(1200, 780)) as page:
             run_all(page)
             wait_until(page, READY)
             page.locator(".aigw-chat").scroll_into_view_if_needed()

@@ -19,6 +19,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -70,6 +71,9 @@ IDLE = """(count) => {
 SETTINGS = re.compile(r"^(CLOUDFLARE|CF|AIGW)_|_(API_)?(KEY|TOKEN)$|_PROXY$", re.IGNORECASE)
 """What kernels do not take over from who runs the tests: it could lead them to the real service."""
 
+NOTEBOOK = re.compile(r"http://[^/:]+:(\d+)/.*?(?:tree|notebooks)/([^?]+)")
+"""The port of a server and the path of a notebook there, in the address of its page."""
+
 OWN_FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR", "AIGW_NOTEBOOK_HOME")
 """What the kernels of a test write elsewhere than in the folders of who runs it."""
 
@@ -104,6 +108,7 @@ def jupyter(
         "--IdentityProvider.token=",
         "--ServerApp.password=",
         "--ServerApp.allow_remote_access=True",
+        "--ServerApp.disable_check_xsrf=True",
         f"--ServerApp.root_dir={folder}",
     ]
     places = {name: str(folder / ".jupyter" / name) for name in OWN_FOLDERS}
@@ -140,16 +145,24 @@ def paced_gateway(pace: Pace = PACE) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def chromium(*more_flags: str) -> Iterator[Browser]:
-    """A running headless browser that plays sound without a click."""
+def chromium(*more_flags: str, scale: float = 1.0) -> Iterator[Browser]:
+    """A running headless browser that plays sound without a click.
+
+    It has a profile, because only then it keeps compiled scripts, and JupyterLab is mostly scripts.
+    """
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     assert found, "these tests need Chromium on the PATH"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=[*CHROMIUM_FLAGS, *more_flags], ignore_default_args=["--mute-audio"]
+    with TemporaryDirectory(ignore_cleanup_errors=True) as profile, sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=found,
+            args=[*CHROMIUM_FLAGS, *more_flags],
+            ignore_default_args=["--mute-audio"],
+            device_scale_factor=scale,
         )
-        yield browser
-        browser.close()
+        assert context.browser
+        yield context.browser
+        context.close()
 
 
 def write_notebook(folder: Path, name: str, *cells: str) -> Path:
@@ -159,6 +172,16 @@ def write_notebook(folder: Path, name: str, *cells: str) -> Path:
     return folder / name
 
 
+def start_kernel(url: str) -> None:
+    """Begin the session of the notebook at `url`, so that its kernel starts while its page is loaded."""
+    found = NOTEBOOK.match(url)
+    assert found, url
+    port, path = found.groups()
+    session = {"path": path, "name": path, "type": "notebook", "kernel": {"name": "python3"}}
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/sessions", json.dumps(session).encode())
+    urllib.request.urlopen(request, timeout=WAIT_MS / 1000).close()
+
+
 @contextmanager
 def opened(
     browser: Browser,
@@ -166,18 +189,15 @@ def opened(
     shot: str,
     permissions: Sequence[str] = (),
     size: tuple[int, int] = (1200, 1000),
-    scale: float = 1.0,
 ) -> Iterator[Page]:
-    """The notebook at `url`, its kernel ready; at the end, however that comes, a screenshot is taken and kernels end.
-
-    The pages of a browser share a context, so that JupyterLab is loaded once; the first page sets `scale`.
-    """
-    context = browser.contexts[0] if browser.contexts else browser.new_context(device_scale_factor=scale)
+    """The notebook at `url`, its kernel ready; in the end, whatever happens, a screenshot is taken and kernels end."""
+    context = browser.contexts[0]
     context.grant_permissions(list(permissions))
     page = context.new_page()
     page.set_viewport_size({"width": size[0], "height": size[1]})
     SHOTS.mkdir(parents=True, exist_ok=True)
     try:
+        start_kernel(url)
         page.goto(url)
         page.wait_for_function(READY, timeout=WAIT_MS)
         page.evaluate(LOG_SOUND)

@@ -1,5 +1,5 @@
-"""One JupyterLab for these tests and a browser for each module, whose microphone hears a tone of 500 Hz. To it this
-machine is `notebook.lan` too, a page that is not secure.
+"""One JupyterLab and one browser for these tests, whose microphone hears a tone of 500 Hz. To it this machine is
+`notebook.lan` too, a page that is not secure.
 
 Playwright holds an event loop for as long as it runs, so a browser must end before tests of another kind begin.
 """
@@ -36,7 +36,7 @@ def lab(folder: Path, environment: dict[str, str]) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     tone = 0.5 * np.sin(2 * np.pi * 500 * np.arange(4 * MIC_RATE) / MIC_RATE)
     path = Clip.from_any(tone, sample_rate=MIC_RATE).save(tmp_path_factory.mktemp("mic") / "tone.wav")

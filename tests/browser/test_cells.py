@@ -39,7 +39,7 @@ PLAYER = "document.querySelector('.jp-OutputArea-output audio[controls]')"
 
 def test_text_streams_the_voice_speaks_and_what_is_saved_stays(browser: Browser, lab: str, folder: Path) -> None:
     path = write_notebook(
-        folder, "turn.ipynb", "%load_ext aigw_notebook", "%%aigw openai\nCount from 1 to 16", "_.text"
+        folder, "turn.ipynb", "%load_ext aigw_notebook", "%%aigw openai\nCount from 1 to 12", "_.text"
     )
     with opened(browser, lab_url(lab, path.name), "lab-turn") as page:
         page.evaluate(NO_WEB_AUDIO)
@@ -158,7 +158,7 @@ def test_a_second_view_opened_in_mid_turn_catches_up(browser: Browser, lab: str,
 
 
 def test_a_dark_theme_is_readable(browser: Browser, lab: str, folder: Path) -> None:
-    path = write_notebook(folder, "dark.ipynb", "%load_ext aigw_notebook", "%%aigw openai\nCount from 1 to 20")
+    path = write_notebook(folder, "dark.ipynb", "%load_ext aigw_notebook", "%%aigw openai\nCount from 1 to 12")
     with opened(browser, lab_url(lab, path.name), "lab-dark") as page:
         page.evaluate("() => window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
         wait_until(page, "() => document.body.dataset.jpThemeLight === 'false'")
@@ -179,7 +179,7 @@ def test_notebook_7_shows_the_same(
     browser: Browser, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("notebook")
-    path = write_notebook(folder, "seven.ipynb", "%load_ext aigw_notebook", "%%aigw openai\nCount from 1 to 12")
+    path = write_notebook(folder, "seven.ipynb", "%load_ext aigw_notebook", "%%aigw openai\nCount from 1 to 8")
     with (
         jupyter("notebook", folder, environment) as address,
         opened(browser, f"{address}/notebooks/{path.name}", "notebook-7") as page,

@@ -150,6 +150,11 @@ mic.half_duplex = True
 display(mic, speaker)
 """
 
+SHOWN = """
+while not speaker.context_state:
+    await asyncio.sleep(0.02)
+"""
+
 SPEAK = """
 item = speaker.play(np.full(48_000, 1000, "<i2").tobytes(), 24_000)
 mic.start()
@@ -167,7 +172,7 @@ tell("half.json", chunks=chunks, muted=mic.muted_chunks)
 
 
 def test_half_duplex_is_silence_while_the_page_speaks(browser: Browser, lab: str, folder: Path) -> None:
-    path = write_notebook(folder, "half.ipynb", SETUP, HALF_DUPLEX, "await asyncio.sleep(1.5)", SPEAK)
+    path = write_notebook(folder, "half.ipynb", SETUP, HALF_DUPLEX, SHOWN, SPEAK)
     with opened(browser, lab_url(lab, path.name), "mic-half-duplex") as page:
         run_all(page)
         wait_until(page, IDLE, 4)

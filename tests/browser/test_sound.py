@@ -36,6 +36,13 @@ def tell(name, **values):
 
 SHOW = "display(speaker)\ndisplay(speaker)"
 
+SHOWN = """
+while not speaker.context_state:
+    await asyncio.sleep(0.02)
+await asyncio.sleep(0.3)
+"""
+"""Until the page has a player, and the test its tap."""
+
 QUIET = "() => window.tap.onsets.length > 0 && window.tap.silences.length >= window.tap.onsets.length"
 
 
@@ -51,7 +58,7 @@ def told(path: Path) -> dict[str, Any]:
 
 
 def notebook(folder: Path, name: str, *cells: str) -> Path:
-    return write_notebook(folder, name, SETUP, SHOW, "await asyncio.sleep(1.5)", *cells)
+    return write_notebook(folder, name, SETUP, SHOW, SHOWN, *cells)
 
 
 @contextmanager

@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser_harness import IDLE, SHOTS, WAIT_MS, lab_url, opened, run_all, wait_until, write_notebook
+from tests.browser_harness import (
+    IDLE,
+    SHOTS,
+    WAIT_MS,
+    lab_url,
+    opened,
+    paced_gateway,
+    run_all,
+    wait_until,
+    write_notebook,
+)
+from tests.emulation import AT_ONCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -30,14 +42,21 @@ other.transcript""",
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str]) -> str:
+def at_once() -> Iterator[dict[str, str]]:
+    """The environment in which sessions are over at once."""
+    with paced_gateway(AT_ONCE) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, at_once: dict[str, str]) -> str:
     """The address of a notebook that was run and exported by nbconvert."""
     folder = tmp_path_factory.mktemp("exported")
     path = write_notebook(folder, "talk.ipynb", *CELLS)
     command = [sys.executable, "-m", "nbconvert", "--to", "html", "--execute", path.name]
     places = {"IPYTHONDIR": str(folder / "ipython"), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")}
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **places, **environment}, capture_output=True, text=True, timeout=200
+        command, cwd=folder, env={**os.environ, **places, **at_once}, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stderr
     return (folder / "talk.html").as_uri()
@@ -143,8 +162,10 @@ def test_without_scripts_words_and_players_are_there(browser: Browser, exported:
     context.close()
 
 
-def test_in_jupyterlab_a_click_plays_and_the_theme_is_followed(browser: Browser, lab: str, folder: Path) -> None:
-    write_notebook(folder, "page.ipynb", CELLS[0])
+def test_in_jupyterlab_a_click_plays_and_the_theme_is_followed(
+    browser: Browser, lab: str, folder: Path, at_once: dict[str, str]
+) -> None:
+    write_notebook(folder, "page.ipynb", f"import os\nos.environ |= {at_once}\n{CELLS[0]}")
     with opened(browser, lab_url(lab, "page.ipynb"), "static-page-lab") as page:
         run_all(page)
         wait_until(page, IDLE, 1)

@@ -50,7 +50,7 @@ SINCE = """() => new Promise((resolve) => {
 
 
 def test_the_voice_plays_on_after_its_cell_and_tells_what_was_heard(browser: Browser, lab: str, folder: Path) -> None:
-    cells = [LOAD, "%%aigw openai --into turn\nCount from 1 to 12", HEARD + "print(await heard(turn))"]
+    cells = [LOAD, "%%aigw openai --into turn\nCount from 1 to 8", HEARD + "print(await heard(turn))"]
     path = write_notebook(folder, "voice.ipynb", *cells)
     with opened(browser, lab_url(lab, path.name), "turn-voice") as page:
         run_all(page)
@@ -134,7 +134,7 @@ def test_interrupt_ends_the_cell_and_the_voice(browser: Browser, lab: str, folde
 
 
 def test_a_reload_in_mid_turn_loses_nothing_of_it(browser: Browser, lab: str, folder: Path) -> None:
-    cells = [LOAD, "%%aigw openai --into turn\nCount from 1 to 30", "print(turn.status, turn.text[-3:])"]
+    cells = [LOAD, "%%aigw openai --into turn\nCount from 1 to 24", "print(turn.status, turn.text[-3:])"]
     path = write_notebook(folder, "reload.ipynb", *cells)
     with opened(browser, lab_url(lab, path.name), "turn-reload") as page:
         wait_until(page, READY)
@@ -147,7 +147,7 @@ def test_a_reload_in_mid_turn_loses_nothing_of_it(browser: Browser, lab: str, fo
         run_cell(page, 2)
         wait_until(page, "() => document.body.textContent.includes('completed ')")
         notebook = saved(page, path)
-    assert notebook.cells[2].outputs[0].text == "completed 30.\n"
+    assert notebook.cells[2].outputs[0].text == "completed 24.\n"
 
 
 DELTAS = """import asyncio, json, time
@@ -157,7 +157,7 @@ from aigw_notebook.views import NotebookView
 view = NotebookView(loop=portal().loop, stop=print, title="many")
 view.open()
 async def say():
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(0.5)
     for number in range(2_000):
         view(TextDelta(text="voila ", item_id="one"))
         await asyncio.sleep(0.001)
