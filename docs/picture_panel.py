@@ -11,7 +11,8 @@ from playwright.sync_api import Page
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.browser_harness import chromium, jupyter, lab_url, opened, run_all, wait_until, write_notebook  # noqa: E402
+from tests.browser_harness import chromium, jupyter, lab_url, opened, run_all, wait_until  # noqa: E402
+from tests.notebook_files import write_notebook  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 PANEL = '''import aigw_notebook as aigw

@@ -37,8 +37,8 @@ from tests.browser_harness import (  # noqa: E402  (not installed with the proje
     opened,
     saved,
     wait_until,
-    write_notebook,
 )
+from tests.notebook_files import write_notebook  # noqa: E402
 
 BUILD = ROOT / "build" / "binder"
 TREE = BUILD / "tree"

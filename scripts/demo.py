@@ -229,10 +229,11 @@ def check_voice(path: Path) -> None:
 
 def demo(source: Path, folder: Path) -> None:
     """Run the notebook at `source` and leave its results in `folder`."""
+    text = source.read_text(encoding="utf-8")
     import nbformat
 
     folder.mkdir(parents=True, exist_ok=True)
-    notebook = nbformat.read(source, as_version=4)
+    notebook = nbformat.reads(text, as_version=4)
     began = time.monotonic()
     rows = asyncio.run(execute(notebook, folder))
     seconds = time.monotonic() - began

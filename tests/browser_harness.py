@@ -22,11 +22,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import nbformat
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.gateway.emulators.base import Pace
+from tests.notebook_files import read_notebook
 
 SHOTS = Path(__file__).resolve().parent.parent / "build" / "browser"
 PACE = Pace(first_token_ms=50.0, text_delta_ms=60.0, audio_speed=2.0)
@@ -165,13 +165,6 @@ def chromium(*more_flags: str, scale: float = 1.0) -> Iterator[Browser]:
         context.close()
 
 
-def write_notebook(folder: Path, name: str, *cells: str) -> Path:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, folder / name)
-    return folder / name
-
-
 def start_kernel(url: str) -> None:
     """Begin the session of the notebook at `url`, so that its kernel starts while its page is loaded."""
     found = NOTEBOOK.match(url)
@@ -237,7 +230,7 @@ def wait_until(page: Page, expression: str, argument: Any = None) -> None:
 def saved(page: Page, path: Path) -> Any:
     """The notebook file after a save."""
     page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
-    return nbformat.read(path, as_version=4)
+    return read_notebook(path)
 
 
 def final_outputs(cell: Any) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import gc
 import os
 import re
 import sys
@@ -10,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import psutil
@@ -19,6 +21,9 @@ import pytest
 from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.gateway.local import LocalGateway
 from tests.frames import FrameTap
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 SETTINGS = re.compile(r"^(CLOUDFLARE|CF|AIGW)_|_(API_)?(KEY|TOKEN)$|_PROXY$", re.IGNORECASE)
 """Environment variables that could lead a test to the real service, or away from this machine's own."""
@@ -33,14 +38,23 @@ PORTAL = re.compile(r"aigw.portal", re.IGNORECASE)
 """The one thread that outlives a test by design: there is one portal in a process."""
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """No session of a test reaches the log of who runs them, one of a kernel that outlives its test neither.
 
-    No example fails for having taken long: how busy the machine is says nothing of the code.
+    No example fails for having taken long: how busy the machine is says nothing of the code. With the profile "quick"
+    there are fewer of them.
     """
     os.environ["AIGW_NOTEBOOK_LOG"] = "memory"
     hypothesis.settings.register_profile("untimed", deadline=None)
-    hypothesis.settings.load_profile("untimed")
+    hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+    if not config.getoption("hypothesis_profile"):
+        hypothesis.settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """The tests themselves are no garbage: whoever looks for some need not go through thousands of them."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -162,7 +176,7 @@ def frames(request: pytest.FixtureRequest) -> Iterator[FrameTap]:
         pytest.fail(verdict, pytrace=False)
 
 
-# ---------------------------------------------------------------------------------------------------- a gateway
+# ------------------------------------------------------------------------------------- a gateway and a shell
 
 
 @pytest.fixture
@@ -171,3 +185,21 @@ def gateway() -> Iterator[LocalGateway]:
     pace = Pace(first_token_ms=0, text_delta_ms=0, audio_speed=0)
     with LocalGateway(pace=pace) as running:
         yield running
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    """IPython with the magics, in the folder `tmp_path`, which is gone with the test: nothing is left for the end."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    config = Config()
+    config.HistoryManager.enabled = False
+    shell = InteractiveShell.instance(config=config)
+    shell.run_line_magic("load_ext", "aigw_notebook")
+    yield shell
+    shell.run_line_magic("unload_ext", "aigw_notebook")
+    InteractiveShell.clear_instance()
+    atexit.unregister(shell.atexit_operations)

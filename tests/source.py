@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,10 +66,16 @@ def from_import(node: ast.ImportFrom, path: Path) -> Iterator[str]:
         yield full if full in MODULES else base
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
 def imports(path: Path) -> list[tuple[str, bool, int]]:
     """What a file imports at run time: absolute module name, whether inside a function, line."""
     found = []
-    for node, nested in run_time_nodes(ast.parse(path.read_text(encoding="utf-8"))):
+    for node, nested in run_time_nodes(tree(path)):
         if isinstance(node, ast.Import):
             found += [(alias.name, nested, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -86,11 +93,8 @@ def by_name(node: ast.AST) -> str | None:
     return name.value if isinstance(name, ast.Constant) and isinstance(name.value, str) else None
 
 
-IMPORTS = {path: imports(path) for path in PACKAGE_FILES}
-
-
 def own_modules(path: Path) -> Iterator[tuple[str, int]]:
-    yield from ((name, line) for name, _, line in IMPORTS[path] if name.split(".")[0] == "aigw_notebook")
+    yield from ((name, line) for name, _, line in imports(path) if name.split(".")[0] == "aigw_notebook")
 
 
 def complaints(found: list[str]) -> str:

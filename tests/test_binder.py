@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import nbformat
 import pytest
+
+from tests.notebook_files import cell_of, notebook_of, write_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 BINDER = ROOT / "binder"
@@ -54,7 +57,8 @@ def test_what_is_required_besides_is_bounded_as_in_the_project() -> None:
 
 def imported(path: Path) -> set[str]:
     """The top-level modules that a notebook imports, but for those it looks for first; magics are left out."""
-    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    read = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    cells = ["".join(cell["source"]) for cell in read if cell["cell_type"] == "code"]
     plain = [re.sub(r"(?m)^(\w+ = )?[%!].*", "", cell) for cell in cells if not cell.startswith("%%")]
     nodes = [node for cell in plain for node in ast.walk(ast.parse(cell))]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -77,9 +81,7 @@ def test_the_imports_of_a_notebook_are_found(tmp_path: Path) -> None:
         "from pandas.io import x",
         'from importlib.util import find_spec\nif find_spec("duckdb"):\n    import duckdb',
     ]
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "n.ipynb")
-    assert imported(tmp_path / "n.ipynb") == {"importlib", "json", "pandas"}
+    assert imported(write_notebook(tmp_path, "n.ipynb", *sources)) == {"importlib", "json", "pandas"}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -164,18 +166,19 @@ def test_a_folder_that_is_read_otherwise_fails(
 
 
 def test_a_version_of_the_base_that_is_gone_fails(check: ModuleType) -> None:
-    installed = {"nbformat": nbformat.__version__}
+    installed = {"nbformat": version("nbformat")}
     check.check_base(Path(sys.executable), installed)
     with pytest.raises(check.Failed, match=r"nbformat 0\.1 to \d"):
         check.check_base(Path(sys.executable), {"nbformat": "0.1"})
 
 
 def notebook_with(*outputs: Any, count: int | None = 1, source: str = "%%aigw openai\nHello") -> Any:
-    cell = nbformat.v4.new_code_cell(source, outputs=list(outputs), execution_count=count)
-    return nbformat.v4.new_notebook(cells=[cell])
+    return notebook_of(cell_of(source, *outputs, count=count))
 
 
-PLAYER = nbformat.v4.new_output("display_data", data={"text/html": "<audio controls></audio>"})
+PLAYER = {"output_type": "display_data", "data": {"text/html": "<audio controls></audio>"}, "metadata": {}}
+GONE = {"output_type": "error", "ename": "E", "evalue": "gone", "traceback": []}
+COMPLAINT = {"output_type": "stream", "name": "stderr", "text": "a\nb\n"}
 
 
 def test_a_notebook_that_spoke_passes(check: ModuleType) -> None:
@@ -186,17 +189,19 @@ def test_a_notebook_that_spoke_passes(check: ModuleType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("notebook", "complaint"),
+    ("outputs", "count", "complaint"),
     [
-        (notebook_with(PLAYER, nbformat.v4.new_output("error", ename="E", evalue="gone")), "failed: E: gone"),
-        (notebook_with(PLAYER, nbformat.v4.new_output("stream", name="stderr", text="a\nb\n")), "complained: b"),
-        (notebook_with(PLAYER, count=None), "not all cells"),
-        (notebook_with(), "without a sound"),
+        ([PLAYER, GONE], 1, "failed: E: gone"),
+        ([PLAYER, COMPLAINT], 1, "complained: b"),
+        ([PLAYER], None, "not all cells"),
+        ([], 1, "without a sound"),
     ],
 )
-def test_a_notebook_that_did_not_do_its_job_fails(check: ModuleType, notebook: Any, complaint: str) -> None:
+def test_a_notebook_that_did_not_do_its_job_fails(
+    check: ModuleType, outputs: list[Any], count: int | None, complaint: str
+) -> None:
     with pytest.raises(check.Failed, match=complaint):
-        check.check_outputs(Path("a.ipynb"), notebook, samples=0)
+        check.check_outputs(Path("a.ipynb"), notebook_with(*outputs, count=count), samples=0)
 
 
 def test_too_much_memory_fails(check: ModuleType) -> None:

@@ -56,6 +56,7 @@ async def knock(url: str, token: str | None) -> int:
         return error.response.status_code
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_serve_prints_its_url_and_stops_cleanly(by: signal.Signals) -> None:
     with serving() as (process, url):
@@ -68,6 +69,7 @@ def test_serve_prints_its_url_and_stops_cleanly(by: signal.Signals) -> None:
     assert "not the provider's model" in err and "Traceback" not in err and "warning" not in err
 
 
+@pytest.mark.processes
 def test_the_printed_token_opens_the_gateway() -> None:
     with serving() as (process, url):
         assert process.stderr is not None
@@ -76,6 +78,7 @@ def test_the_printed_token_opens_the_gateway() -> None:
         assert stop(process, signal.SIGTERM)[0] == 0
 
 
+@pytest.mark.processes
 def test_a_given_token_is_not_printed() -> None:
     with serving("--token", "g1ven-t0ken", "--account", "acct", "--gateway", "gate") as (process, url):
         assert url.endswith("/v1/acct/gate")
@@ -100,6 +103,7 @@ def test_faults_are_said_and_made() -> None:
     assert "made to go wrong: refuse=2045\nmade to go wrong: openai=refuse=2003\n" in err
 
 
+@pytest.mark.processes
 def test_live_and_upstreams_are_said() -> None:
     with serving("--upstream", "own=wss://u:s3cret@h.example/p?key=s3cret") as (process, _):
         _, _, err = stop(process, signal.SIGTERM)
@@ -109,6 +113,7 @@ def test_live_and_upstreams_are_said() -> None:
     assert ": live, wss://" in err and "emulator" not in err
 
 
+@pytest.mark.processes
 def test_another_gateway_gets_the_token_of_the_named_variable() -> None:
     with LocalGateway(token="0ther-token") as other:
         arguments = ("--upstream", other.url, "--upstream-token-env", "OTHER", "--token", "t0ken")

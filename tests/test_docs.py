@@ -13,7 +13,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-import nbformat
 import pytest
 
 import aigw_notebook
@@ -54,7 +53,8 @@ def test_generated_parts_are_current(build: ModuleType) -> None:
 def test_the_gallery_shows_what_cells_gave(build: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gallery = importlib.import_module("gallery")  # beside docs/build.py, whose folder is on the path by now
     monkeypatch.setattr(gallery, "PICTURES", tmp_path)
-    given = nbformat.v4.new_output
+    from nbformat.v4 import new_output as given
+
     stream = given("stream", name="stdout", text="\x1b[1mbold\x1b[0m\n")
     assert gallery.shown(stream, 1) == "```text\nbold\n```"
     for data, expected in (

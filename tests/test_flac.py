@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aigw_notebook.recording_file.flac import decoded
@@ -41,7 +41,6 @@ def test_it_gives_what_was_stored(samples: np.ndarray, rate: int, level: float) 
     assert decoded(stored(samples, rate, level), 2 * len(samples)) == samples.astype("<i2").tobytes()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(-32_768, 32_767), min_size=1, max_size=200), st.integers(1, 12))
 def test_it_gives_whatever_was_stored(samples: list[int], times: int) -> None:
     given_samples = np.array(samples * times)

@@ -18,7 +18,7 @@ import pytest
 import aigw_notebook
 from aigw_notebook.faces import AsyncSession, Session
 from aigw_notebook.session import SessionCore
-from tests.source import PACKAGE, ROOT, TREE_FILES, complaints, front_end_files, relative
+from tests.source import PACKAGE, ROOT, TREE_FILES, complaints, front_end_files, relative, tree
 
 MAX_FILE_LINES = 500
 MAX_BODY_LINES = 60
@@ -153,7 +153,7 @@ def test_no_function_is_longer_than_its_limit() -> None:
     wrong = [
         f"{relative(path)}::{node.name}: {body_lines(node)} lines"
         for path in TREE_FILES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in ast.walk(tree(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and body_lines(node) > MAX_BODY_LINES
         and f"{relative(path)}::{node.name}" not in LARGER

@@ -5,9 +5,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from nbconvert.filters.markdown import markdown2html
 
 from aigw_notebook.inert import WORD_JOINER, inert
 
@@ -30,6 +29,8 @@ class Tags(HTMLParser):
 
 def tags(text: str) -> set[str]:
     """As nbconvert's own Markdown makes them."""
+    from nbconvert.filters.markdown import markdown2html
+
     return Tags(markdown2html(text)).found
 
 
@@ -85,7 +86,6 @@ PIECES = [
 ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), max_size=14))
 def test_nothing_runs_however_it_is_put_together(pieces: list[str]) -> None:
     assert not tags(inert("".join(pieces))) & RUNS

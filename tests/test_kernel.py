@@ -8,14 +8,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from aigw_notebook.audio.wav import read_wav
 from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.gateway.emulators.base import Pace
 from tests.kernels import VIEW, Cell, Kernel, Message, running
+from tests.notebook_files import notebook_of
 
 pytestmark = pytest.mark.kernel
 
@@ -293,9 +292,11 @@ PROVIDERS = {
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_every_provider_answers_in_a_cell(provider: str, tmp_path: Path) -> None:
+    from nbclient import NotebookClient
+
     question, text, sounds = PROVIDERS[provider]
     cells = ["%load_ext aigw_notebook", f"%%aigw {provider}\n{question}"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook = notebook_of(*cells)
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}).execute()
     shown = [output.data for output in notebook.cells[1].outputs if output.output_type == "display_data"]
     assert shown[0]["text/markdown"] == text

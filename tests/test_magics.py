@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from aigw_notebook.errors import ConfigurationError, GatewayError
 from aigw_notebook.events import TextDelta
@@ -49,16 +48,9 @@ def connect_to(gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def shell(environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = InteractiveShell.instance(config=config)
-    shell.run_line_magic("load_ext", "aigw_notebook")
-    yield shell
-    shell.run_line_magic("unload_ext", "aigw_notebook")
-    InteractiveShell.clear_instance()
+def shell(environment: None, shell: InteractiveShell) -> InteractiveShell:
+    """The shell, with the fast gateway in its environment."""
+    return shell
 
 
 @pytest.fixture
@@ -306,6 +298,7 @@ def test_a_fault_of_this_package_shows_its_stack(shell: InteractiveShell, capsys
 # ------------------------------------------------------------------------------------------------------------ Interrupt
 
 
+@pytest.mark.paced
 @pytest.mark.parametrize("by_hand", [False, True], ids=["cell", "run_cell_magic"])
 def test_interrupt_keeps_the_session_and_what_was_said(
     run: Run,

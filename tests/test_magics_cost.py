@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from aigw_notebook.gateway import LocalGateway
 
@@ -17,18 +15,11 @@ Run = Callable[[str], tuple[Any, str, str]]
 
 
 @pytest.fixture
-def shell(gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+def shell(gateway: LocalGateway, shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch) -> InteractiveShell:
     """A shell whose cells ask that gateway as one that nobody knows to be an emulator: it costs the list price."""
     monkeypatch.setenv("AIGW_GATEWAY_URL", gateway.url)
     monkeypatch.setenv("CF_AIG_TOKEN", gateway.token)
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = InteractiveShell.instance(config=config)
-    shell.run_line_magic("load_ext", "aigw_notebook")
-    yield shell
-    shell.run_line_magic("unload_ext", "aigw_notebook")
-    InteractiveShell.clear_instance()
+    return shell
 
 
 @pytest.fixture

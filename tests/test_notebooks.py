@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,10 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import nbformat
 import pytest
 
 from aigw_notebook.records import COLUMNS
+from tests.notebook_files import read_notebook, write_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -29,10 +30,6 @@ by_name = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 Run: TypeAlias = Callable[[Path], Any]
 
 
-def read(path: Path) -> Any:
-    return nbformat.read(path, as_version=4)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Executes a notebook in a kernel, in an empty directory, once; gives it with its outputs."""
@@ -40,9 +37,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     def execute(path: Path) -> Any:
         from nbclient import NotebookClient
+        from nbformat import validate
 
         if path not in finished:
-            notebook = read(path)
+            notebook = read_notebook(path)
+            validate(notebook)
             place = {"metadata": {"path": str(tmp_path_factory.mktemp(path.stem))}}
             options = {"kernel_name": "python3", "timeout": 100, "store_widget_state": False, "resources": place}
             NotebookClient(notebook, **options).execute()
@@ -54,13 +53,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @by_name
 def test_a_notebook_is_stored_clean(path: Path) -> None:
-    notebook = read(path)
-    nbformat.validate(notebook)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert [cell.id for cell in code if cell.outputs or cell.execution_count] == []
-    assert notebook.cells[0].source.startswith("# ")
-    assert notebook.metadata.kernelspec.name == "python3"
-    assert "widgets" not in notebook.metadata
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
+    assert notebook["cells"][0]["source"][0].startswith("# ")
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert "widgets" not in notebook["metadata"]
 
 
 def run_demo(out: Path, notebook: Path) -> subprocess.CompletedProcess[str]:
@@ -79,7 +77,7 @@ def test_the_demo_runs_the_quickstart_and_keeps_what_came_out(tmp_path: Path, mo
     assert done.stdout.count("The capital of Portugal is Lisbon. Visit it for") == 2  # the answer, and its row
     assert '{"city":"Lisbon"}' in done.stdout
     made = tmp_path / "made"
-    notebook = read(made / "01_quickstart.ipynb")
+    notebook = read_notebook(made / "01_quickstart.ipynb")
     assert_answers(notebook)
     assert (made / "01_quickstart.html").read_text(encoding="utf-8").count("<audio") >= 5
     with wave.open(str(made / "turn.wav")) as sound:
@@ -263,15 +261,12 @@ def test_a_notebook_that_nobody_watches_can_stop_at_an_error(tmp_path: Path, run
     from nbclient.exceptions import CellExecutionError
 
     cells = ["%load_ext aigw_notebook", "%%aigw openai --audio missing.wav", "%aigw config errors=raise"]
-    make = nbformat.v4.new_code_cell
-    nbformat.write(nbformat.v4.new_notebook(cells=[make(cell) for cell in cells]), tmp_path / "prints.ipynb")
-    printed = run(tmp_path / "prints.ipynb").cells[1].outputs
+    printed = run(write_notebook(tmp_path, "prints.ipynb", *cells)).cells[1].outputs
     complaint = "cannot read missing.wav: No such file or directory; pass the path of a WAV file"
     assert [output.text for output in printed] == [f"aigw: {complaint}\n"]
-    cells = [cells[0], cells[2], cells[1]]
-    nbformat.write(nbformat.v4.new_notebook(cells=[make(cell) for cell in cells]), tmp_path / "raises.ipynb")
+    path = write_notebook(tmp_path, "raises.ipynb", cells[0], cells[2], cells[1])
     with pytest.raises(CellExecutionError, match="cannot read missing.wav"):
-        run(tmp_path / "raises.ipynb")
+        run(path)
 
 
 @pytest.mark.kernel
@@ -287,9 +282,7 @@ def test_a_notebook_that_nobody_watches_can_stop_at_an_error(tmp_path: Path, run
     ids=["a cell fails", "no voice"],
 )
 def test_the_demo_says_in_one_line_what_went_wrong(tmp_path: Path, cells: list[str], complaint: str) -> None:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    nbformat.write(notebook, tmp_path / "broken.ipynb")
-    done = run_demo(tmp_path, tmp_path / "broken.ipynb")
+    done = run_demo(tmp_path, write_notebook(tmp_path, "broken.ipynb", *cells))
     assert (done.returncode, done.stderr) == (1, complaint)
 
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aigw_notebook import events
@@ -42,7 +42,6 @@ def said(*words: str) -> Transcript:
 
 
 @given(ODD)
-@settings(max_examples=150, deadline=None)
 def test_every_form_of_a_session_can_be_encoded(text: str) -> None:
     transcript = said(text)
     forms = [text_of(transcript, suffix) for suffix in SUFFIXES if suffix != ".parquet"]
@@ -55,7 +54,6 @@ def test_every_form_of_a_session_can_be_encoded(text: str) -> None:
 
 
 @given(ODD)
-@settings(max_examples=50, deadline=None)
 def test_every_table_becomes_a_frame(text: str) -> None:
     transcript = said(text)
     tables = Tables(lambda: [Source(transcript, list)])

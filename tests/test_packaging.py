@@ -77,6 +77,7 @@ def shipped() -> list[str]:
     return [p.relative_to(ROOT).as_posix() for p in files if p.is_file() and "__pycache__" not in p.parts]
 
 
+@pytest.mark.processes
 def test_the_wheel_holds_the_package_whole(wheel_names: list[str]) -> None:
     assert sorted(shipped()) == sorted(name for name in wheel_names if ".dist-info/" not in name)
 

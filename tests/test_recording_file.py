@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import aigw_notebook as aigw
@@ -74,7 +74,6 @@ _TEXT |= st.from_regex(r"[A-Za-z0-9+/_=-]{60,90}", fullmatch=True)
 _MESSAGES = _TEXT | st.binary(max_size=300) | _TEXT.map(lambda text: f'{{"a":"{text}"}}'.encode("utf-8", "replace"))
 
 
-@settings(deadline=None)
 @given(st.lists(_MESSAGES, max_size=8), st.lists(st.binary(max_size=301), max_size=4))
 def test_every_message_and_every_sound_comes_back(messages: list[Any], sounds: list[bytes]) -> None:
     lines = [Line(1.5, "received", message) for message in messages]
@@ -83,7 +82,6 @@ def test_every_message_and_every_sound_comes_back(messages: list[Any], sounds: l
     assert unpack(pack(recording)) == recording
 
 
-@settings(deadline=None)
 @given(st.recursive(_TEXT | st.none() | st.integers(), lambda inner: st.dictionaries(_TEXT, inner, max_size=3)))
 def test_every_fact_comes_back(value: Any) -> None:
     recording = Recording(header=HEADER, lines=[Line(0.0, "noted", {"$text": value, "b": value})])
@@ -268,7 +266,6 @@ def test_a_member_larger_than_it_says_is_not_read_whole() -> None:
         unpack(data)
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.integers(1, 255))
 def test_no_turned_byte_leads_to_anything_but_a_sentence_or_the_session(at: int, turn: int) -> None:
     data = bytearray(GOOD)

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from aigw_notebook.connection import connect
 from aigw_notebook.endpoint import Gateway
@@ -32,25 +31,18 @@ __all__ = ["without_tls"]
 
 
 def test_a_cell_records_and_another_plays(
-    gateway: LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    gateway: LocalGateway,
+    shell: InteractiveShell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("AIGW_GATEWAY_URL", gateway.url)
     monkeypatch.setenv("CF_AIG_TOKEN", gateway.token)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
-    monkeypatch.chdir(tmp_path)
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = InteractiveShell.instance(config=config)
-    shell.run_line_magic("load_ext", "aigw_notebook")
-    try:
-        recorded = shell.run_cell("%%aigw openai --no-audio --record talk.aigw\nCount to three.").result
-        played = shell.run_cell("%%aigw openai --no-audio --replay talk.aigw\nCount to three.").result
-        other = shell.run_cell("%%aigw openai --replay talk.aigw --new\nCount to four.").result
-        missing = shell.run_cell("%%aigw openai --replay nowhere.aigw\nCount to three.").result
-    finally:
-        shell.run_line_magic("unload_ext", "aigw_notebook")
-        InteractiveShell.clear_instance()
+    recorded = shell.run_cell("%%aigw openai --no-audio --record talk.aigw\nCount to three.").result
+    played = shell.run_cell("%%aigw openai --no-audio --replay talk.aigw\nCount to three.").result
+    other = shell.run_cell("%%aigw openai --replay talk.aigw --new\nCount to four.").result
+    missing = shell.run_cell("%%aigw openai --replay nowhere.aigw\nCount to three.").result
     assert load("talk.aigw").turns[0].text == recorded.text == played.text != ""
     assert (other, missing) == (None, None)
     assert "nowhere.aigw cannot be read" in capsys.readouterr().err

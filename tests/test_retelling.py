@@ -96,7 +96,7 @@ def test_a_whole_log_gives_the_same_rows() -> None:
 
 
 @given(st.integers(min_value=1, max_value=len(LINES)))
-@settings(max_examples=len(LINES), deadline=None)
+@settings(max_examples=len(LINES))
 def test_of_a_log_that_lost_its_beginning_all_that_is_left_is_told(dropped: int) -> None:
     lines = LINES[dropped:]
     transcript = told(lines, dropped)
@@ -111,7 +111,6 @@ def test_of_a_log_that_lost_its_beginning_all_that_is_left_is_told(dropped: int)
 
 
 @given(st.sets(st.integers(min_value=0, max_value=len(LINES) - 1), max_size=len(LINES)))
-@settings(max_examples=200, deadline=None)
 def test_of_a_log_that_lost_any_lines_what_is_left_is_told(lost: set[int]) -> None:
     lines = [line for at, line in enumerate(LINES) if at not in lost]
     transcript = told(lines, len(lost))

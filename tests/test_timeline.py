@@ -122,7 +122,7 @@ def test_an_empty_session_has_a_picture_too(transcript: Transcript) -> None:
 def test_any_length_has_a_readable_axis_and_a_bounded_number_of_shapes(transcript: Transcript, length_s: int) -> None:
     for number in range(length_s * 2):
         answered(transcript, number * 500.0, audio_ms=300.0)
-    lines = [Line(n * 5.0, "received", "x" * 100) for n in range(length_s * 200)]
+    lines = [Line(n * 50.0, "received", "x" * 100) for n in range(length_s * 20)]
     timeline = Timeline(transcript, lines)
     root = parsed(timeline)
     assert len(list(root.iter())) < 6_000

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aigw_notebook.audio import (
@@ -142,7 +142,6 @@ def test_more_or_fewer_dimensions_are_refused(array):
         as_samples(array)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(FORMATS),
     st.sampled_from(FORMATS),

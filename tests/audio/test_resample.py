@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aigw_notebook.audio.resample import Resampler, resample
@@ -93,7 +93,6 @@ def test_a_constant_keeps_its_value(pair):
     assert np.abs(middle(resample(np.full(4_000, 0.5), *pair)) - 0.5).max() < 1e-6
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from([8_000, 11_025, 16_000, 22_050, 24_000, 44_100, 48_000, 11_127]),
     st.sampled_from([8_000, 16_000, 22_050, 24_000, 44_100, 48_000, 23_999]),
@@ -112,7 +111,6 @@ def test_chunks_do_not_matter(source_rate, target_rate, count, cuts):
     assert np.abs(joined - whole).max(initial=0.0) <= 1e-6
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(1_000, 60_000), st.integers(1_000, 60_000), st.integers(0, 400))
 def test_any_two_rates_give_the_right_length(source_rate, target_rate, count):
     got = resample(np.ones(count), source_rate, target_rate)

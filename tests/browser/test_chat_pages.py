@@ -20,8 +20,8 @@ from tests.browser_harness import (
     run_cell,
     saved,
     wait_until,
-    write_notebook,
 )
+from tests.notebook_files import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 

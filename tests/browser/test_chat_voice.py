@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page
 
 from tests.browser.panels import SETUP, TAP, ask, fresh, last, mouth, panel, ready, shoot, until
-from tests.browser_harness import SHOTS, lab_url, opened, run_cell, wait_until, write_notebook
+from tests.browser_harness import SHOTS, lab_url, opened, run_cell, wait_until
+from tests.notebook_files import write_notebook
 from tests.speech import spoken_clip
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]

@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser
 
 from aigw_notebook import Clip
-from tests.browser_harness import IDLE, SHOTS, lab_url, opened, run_all, wait_until, write_notebook
+from tests.browser_harness import IDLE, SHOTS, lab_url, opened, run_all, wait_until
+from tests.notebook_files import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 
 from tests.browser.tapping import TAP, heard
-from tests.browser_harness import IDLE, SHOTS, lab_url, opened, run_all, wait_until, write_notebook
+from tests.browser_harness import IDLE, SHOTS, lab_url, opened, run_all, wait_until
+from tests.notebook_files import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 

@@ -17,7 +17,8 @@ from playwright.sync_api import Browser
 
 from aigw_notebook import Clip
 from tests.browser.tapping import TAP, heard
-from tests.browser_harness import chromium, jupyter, lab_url, opened, run_all, wait_until, write_notebook
+from tests.browser_harness import chromium, jupyter, lab_url, opened, run_all, wait_until
+from tests.notebook_files import write_notebook
 from tests.real_speech import said, word_error_rate
 
 pytestmark = [pytest.mark.quiet, pytest.mark.timeout(240)]

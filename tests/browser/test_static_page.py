@@ -20,9 +20,9 @@ from tests.browser_harness import (
     paced_gateway,
     run_all,
     wait_until,
-    write_notebook,
 )
 from tests.emulation import AT_ONCE
+from tests.notebook_files import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 

@@ -29,10 +29,13 @@ WRITE_LIMIT = 32 * 1024
 
 
 def converse(dial: Callable[..., Any], gateway: LocalGateway, *said: str | bytes, answers: int) -> list[Any]:
-    """The first `answers` messages after "hello" to a client that says all of `said` at once."""
+    """The first `answers` messages after "hello" to a client that says all of `said` at once.
+
+    It takes whatever comes: with a full queue it would not read the server's goodbye behind an endless answer.
+    """
 
     async def main() -> list[Any]:
-        async with dial(f"{gateway.url}/echo") as client:
+        async with dial(f"{gateway.url}/echo", max_queue=None) as client:
             assert await client.recv() == "hello"
             for message in said:
                 await client.send(message)

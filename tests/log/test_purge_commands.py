@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,15 +22,6 @@ def two(home: Path) -> None:
         turn(session, "hello")
         session.close()
     writer.close()
-
-
-@pytest.fixture
-def shell() -> Iterator[InteractiveShell]:
-    shell = InteractiveShell.instance()
-    shell.run_line_magic("load_ext", "aigw_notebook")
-    yield shell
-    shell.run_line_magic("unload_ext", "aigw_notebook")
-    InteractiveShell.clear_instance()
 
 
 def left() -> list[str]:

@@ -81,6 +81,7 @@ def test_every_version(gateway: aigw.LocalGateway, version: str) -> None:
         assert "Invalid model" in session.ask("Hello.").error
 
 
+@pytest.mark.paced
 def test_interrupting_cancels_the_context() -> None:
     async def talk(slow: aigw.LocalGateway) -> None:
         async with connect(slow) as session:

@@ -130,6 +130,7 @@ def test_instructions_and_other_settings_reach_the_agent(gateway: aigw.LocalGate
         assert session.ask("Anything?").text == "Yes."
 
 
+@pytest.mark.paced
 def test_interrupting_ends_the_turn_here() -> None:
     async def talk(slow: aigw.LocalGateway) -> None:
         async with connect(slow) as session:
@@ -145,6 +146,7 @@ def test_interrupting_ends_the_turn_here() -> None:
         asyncio.run(talk(slow))
 
 
+@pytest.mark.paced
 def test_speaking_in_mid_answer_interrupts_the_agent() -> None:
     async def talk(slow: aigw.LocalGateway) -> None:
         async with connect(slow) as session:

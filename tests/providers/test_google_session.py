@@ -157,6 +157,7 @@ def test_push_to_talk(fast: aigw.LocalGateway) -> None:
         assert letters(turn.user_text) == "whatis7plus5" and turn.records[0]["audio_ms"] > 900
 
 
+@pytest.mark.paced
 def test_the_user_breaks_in_by_voice(slow: aigw.LocalGateway) -> None:
     with connect(slow) as session:
         done: list[ResponseDone] = []
@@ -178,6 +179,7 @@ def test_the_user_breaks_in_by_voice(slow: aigw.LocalGateway) -> None:
         assert (done[0].status, done[0].reason) == ("cancelled", "turn_detected")
 
 
+@pytest.mark.paced
 def test_stop_and_go_on(slow: aigw.LocalGateway) -> None:
     with connect(slow) as session:
         speaking = threading.Event()

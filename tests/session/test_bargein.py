@@ -36,6 +36,8 @@ from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.session import playback
 from tests.speech import spoken
 
+pytestmark = pytest.mark.paced
+
 NO_GREETING: dict[str, Any] = {"conversation_config_override": {"agent": {"first_message": ""}}}
 STORY = "Say: " + "one two three four five six seven eight nine ten " * 6
 OPTIONS: dict[str, dict[str, Any]] = {"elevenlabs": {"options": NO_GREETING}}

@@ -108,6 +108,7 @@ def test_close_keeps_the_records_and_ends_everything(fast: aigw.LocalGateway) ->
         session.ask("hello?")
 
 
+@pytest.mark.paced
 def test_close_in_mid_turn_keeps_the_partial_turn(slow: aigw.LocalGateway) -> None:
     begun = threading.Event()
     session = connect(slow, modalities="text").open()

@@ -253,6 +253,7 @@ def test_tools_that_cannot_be_declared_are_refused_at_once() -> None:
 # -------------------------------------------------------------------------------------------------------- interruption
 
 
+@pytest.mark.paced
 def test_interrupt_cuts_memory_and_records_to_what_was_heard(slow: aigw.LocalGateway) -> None:
     events = []
     enough = threading.Event()
@@ -299,6 +300,7 @@ def test_interrupt_with_nothing_spoken_does_nothing(fast: aigw.LocalGateway) -> 
         assert session.records == []
 
 
+@pytest.mark.paced
 def test_barge_in_by_voice_ends_the_running_answer(slow: aigw.LocalGateway) -> None:
     """The user speaks into a long answer: the provider stops it, and answers what was said."""
     speaking = threading.Event()

@@ -3,98 +3,19 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import ipywidgets
 import pytest
 
 import aigw_notebook as aigw
 from aigw_notebook.gateway import LocalGateway
-from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.portal import portal
 from aigw_notebook.widgets import chat_driver
 from aigw_notebook.widgets.chat import ChatPanel
+from tests.widgets.page import Page, paneled, texts
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
-SLOW = Pace(first_token_ms=0, text_delta_ms=20, audio_speed=2.0)
-
-
-@pytest.fixture
-def slow() -> Iterator[LocalGateway]:
-    with LocalGateway(pace=SLOW) as running:
-        yield running
-
-
-class Page:
-    """A page that listens: it keeps what it is sent and answers like a player that has heard so many ms."""
-
-    def __init__(self, panel: ChatPanel, heard_ms: float = 0.0) -> None:
-        self.panel, self.heard_ms = panel, heard_ms
-        self.messages: list[tuple[dict[str, Any], list[bytes]]] = []
-        self.news = threading.Condition()
-        panel.send = self.take
-
-    def take(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
-        with self.news:
-            self.messages.append((content, list(buffers or ())))
-            self.news.notify_all()
-        if content["kind"] == "hush" and content["id"] is not None:
-            items = {m["item"]: self.heard_ms for m, _ in self.messages if m["kind"] == "audio"}
-            self.say("heard", id=content["id"], items=items)
-
-    def say(self, kind: str, buffers: list[bytes] | None = None, **content: Any) -> None:
-        self.panel._handle_custom_msg({"kind": kind, "page": "page", **content}, buffers or [])
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [content for content, _ in self.messages if content["kind"] == kind]
-
-    def until(self, true: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 15
-        with self.news:
-            while not true():
-                assert self.news.wait(min(0.05, deadline - time.monotonic())) or time.monotonic() < deadline
-
-    def shown(self) -> list[dict[str, Any]]:
-        """What a view holds that has applied every batch."""
-        bubbles: dict[str, dict[str, Any]] = {}
-        for batch in self.of("delta"):
-            for op in batch["ops"]:
-                apply(bubbles, op)
-        return list(bubbles.values())
-
-
-def apply(bubbles: dict[str, dict[str, Any]], op: dict[str, Any]) -> None:
-    kind = op["op"]
-    if kind == "put":
-        bubbles[op["bubble"]["id"]] = dict(op["bubble"])
-    elif kind == "text":
-        bubbles[op["id"]]["text"] += op["text"]
-    elif kind == "set":
-        bubbles[op["id"]].update(op["changes"])
-    elif kind == "drop":
-        for bubble_id in op["ids"]:
-            del bubbles[bubble_id]
-    else:
-        bubbles.clear()
-
-
-@contextmanager
-def paneled(gateway: LocalGateway, provider: str = "openai", **settings: Any) -> Iterator[tuple[ChatPanel, Page]]:
-    panel = ChatPanel(provider, gateway=gateway, **settings)
-    page = Page(panel)
-    try:
-        yield panel, page
-    finally:
-        panel.close()
-
-
-def texts(bubbles: list[dict[str, Any]], role: str | None = None) -> list[str]:
-    return [b["text"] for b in bubbles if role in (None, b["role"])]
 
 
 # ------------------------------------------------------------------------------------------------------ asked by code
@@ -155,27 +76,6 @@ def test_of_two_pages_the_one_speaks_that_was_opened_or_used_last(gateway: Local
         assert list(of_each) == ["second", "first"] and of_each["first"] != of_each["second"]
 
 
-def test_stop_in_the_page_ends_the_answer_at_what_was_heard(slow: LocalGateway) -> None:
-    with paneled(slow) as (panel, page):
-        page.heard_ms = 120.0
-        page.say("listening")
-        page.say("ask", text="Count from 1 to 90")
-        page.until(lambda: len(page.of("audio")) > 3)
-        page.say("stop")
-        page.until(lambda: bool(panel.turns) and panel.turns[0].status == "interrupted")
-        page.until(lambda: any(row["heard_ms"] == 120.0 for row in panel.records))
-        page.until(lambda: page.shown()[-1]["status"] == "interrupted")
-
-
-def test_a_question_during_an_answer_stops_it_first(slow: LocalGateway) -> None:
-    with paneled(slow) as (panel, page):
-        page.say("ask", text="Count from 1 to 90")
-        page.until(lambda: len(texts(page.shown(), "assistant")) == 1)
-        turn = panel.ask("What is the capital of Portugal?")
-        assert "Lisbon" in turn.text
-        assert [t.status for t in panel.turns] == ["interrupted", "completed"]
-
-
 def test_hold_to_talk_is_shown_while_one_speaks_and_answered_on_release(gateway: LocalGateway) -> None:
     with paneled(gateway) as (panel, page):
         page.say("microphone", on=True, push=True, rate=24000)
@@ -206,31 +106,6 @@ def test_a_key_that_is_let_go_before_anything_is_heard_asks_nothing(gateway: Loc
         page.say("microphone", on=False, push=True, rate=24000)
         turn = panel.ask("What is 2 times 4?")
         assert panel.turns[1:] == [turn] and texts(panel.bubbles, "notice") == []
-
-
-def test_holding_to_talk_silences_the_answer_at_once(slow: LocalGateway) -> None:
-    with paneled(slow) as (panel, page):
-        page.say("listening")
-        page.say("ask", text="Count from 1 to 90")
-        page.until(lambda: len(page.of("audio")) > 3)
-        page.say("microphone", on=True, push=True, rate=24000)
-        page.until(lambda: bool(panel.turns) and panel.turns[0].status == "interrupted")
-        assert page.of("hush")[0]["page"] == "page"
-        page.say("microphone", on=False, push=True, rate=24000)
-
-
-@pytest.mark.parametrize(("sample", "pauses"), [(4_000, True), (1_000, False)])
-def test_loudness_at_an_open_microphone_pauses_the_answer(slow: LocalGateway, sample: int, pauses: bool) -> None:
-    with paneled(slow, microphone="open", hold_s=0.05) as (panel, page):
-        page.say("listening")
-        page.say("ask", text="Count from 1 to 40")
-        page.until(lambda: len(page.of("audio")) > 3)
-        page.say("microphone", on=True, push=False, rate=24000)
-        for _ in range(4):
-            page.say("chunk", [sample.to_bytes(2, "little", signed=True) * 240])
-        page.until(lambda: (panel.microphone_counts["received"] == 4 and page.of("hold") != []) or not pauses)
-        page.until(lambda: bool(panel.turns) and panel.turns[0].status == "completed")
-        assert [content["on"] for content in page.of("hold")] == [True, False] * pauses
 
 
 # --------------------------------------------------------------------------------------------------------- take back
@@ -362,20 +237,6 @@ def test_what_cannot_be_reached_is_a_sentence_in_the_panel() -> None:
         panel.close()
 
 
-def test_a_connection_that_breaks_in_mid_answer_ends_the_session_and_the_sound(slow: LocalGateway) -> None:
-    slow.faults = "drop_out=40"
-    with paneled(slow) as (panel, page):
-        page.say("listening")
-        page.say("ask", text="Count from 1 to 90")
-        page.until(lambda: bool(panel.turns) and panel.turns[0].status == "lost")
-        page.until(lambda: panel.status == "ended" and not panel.state["running"])
-        assert page.of("spoken") == [{"kind": "spoken", "page": "page", "item": page.of("audio")[-1]["item"]}]
-        slow.faults = None
-        page.say("reconnect")
-        page.until(lambda: panel.status == "ready")
-        assert "Lisbon" in panel.ask("What is the capital of Portugal?").text
-
-
 def test_mistakes_in_code_are_told_at_once() -> None:
     with pytest.raises(aigw.ConfigurationError, match="unknown setting colour"):
         ChatPanel("openai", colour="red")
@@ -474,16 +335,6 @@ def test_too_large_a_picture_is_refused_in_words(gateway: LocalGateway) -> None:
         page.say("ask", [bytes(9 * 1024 * 1024)], text="What is this?")
         page.until(lambda: any("8 MB" in text for text in texts(page.shown(), "notice")))
         assert panel.turns == []
-
-
-def test_two_panels_do_not_disturb_each_other(slow: LocalGateway) -> None:
-    with paneled(slow) as (first, page), paneled(slow) as (second, other):
-        page.say("ask", text="Count from 1 to 5")
-        other.say("ask", text="What is the capital of Portugal?")
-        page.until(lambda: bool(first.turns) and first.turns[0].status == "completed")
-        other.until(lambda: bool(second.turns) and second.turns[0].status == "completed")
-        assert "Lisbon" in second.text and "Lisbon" not in first.text
-        assert first.panel_id != second.panel_id
 
 
 def test_closing_ends_the_session_and_twice_is_fine(gateway: LocalGateway) -> None:

@@ -12,7 +12,7 @@ import aigw_notebook as aigw
 from aigw_notebook.errors import ConfigurationError, SessionEnded
 from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.widgets.chat import ChatPanel
-from tests.widgets.test_chat import Page, paneled, texts
+from tests.widgets.page import Page, paneled, texts
 
 
 @pytest.fixture(autouse=True)

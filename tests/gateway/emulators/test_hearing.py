@@ -272,6 +272,7 @@ def engines() -> Engines:
     return Engines(responder=usual.responder, voice=usual.voice, listener=WhisperListener())
 
 
+@pytest.mark.speech
 def test_a_real_question_is_heard_with_its_words_as_they_come(engines: Engines) -> None:
     question = "which providers can I use with this toolkit"
     audio = silence(500) + said(question) + silence(900)

@@ -7,7 +7,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aigw_notebook.gateway.emulators.base import Pace
@@ -347,7 +347,6 @@ def mutations(draw: st.DrawFn) -> str:
     return json.dumps(message)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(mutations() | st.text(max_size=20) | st.binary(max_size=5), max_size=6))
 def test_whatever_a_client_sends_is_answered(frames: list[str | bytes]) -> None:
     client = Client()

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 import aigw_notebook as aigw
 from aigw_notebook.gateway.emulators.base import Pace
@@ -32,20 +31,11 @@ def gateway() -> Iterator[aigw.LocalGateway]:
 
 
 @pytest.fixture
-def shell(gateway: aigw.LocalGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+def connected(gateway: aigw.LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIGW_GATEWAY_URL", gateway.url)
     for name in ("CF_AIG_TOKEN", "CLOUDFLARE_ACCOUNT_ID", "CLOUDFLARE_GATEWAY_ID"):
         monkeypatch.setenv(name, gateway.token)
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setattr(getpass, "getpass", lambda prompt: gateway.token)
-    monkeypatch.chdir(tmp_path)
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = InteractiveShell.instance(config=config)
-    shell.run_line_magic("load_ext", "aigw_notebook")
-    yield shell
-    shell.run_line_magic("unload_ext", "aigw_notebook")
-    InteractiveShell.clear_instance()
 
 
 def question_wav(path: Path) -> None:
@@ -68,6 +58,7 @@ def namespace(session: aigw.Session) -> dict[str, Any]:
     return {"aigw": aigw, "pd": pandas, "Path": Path, "session": session, "weather": weather, "chunk": chunk}
 
 
+@pytest.mark.usefixtures("connected")
 @pytest.mark.parametrize("entry", [entry for entry in entries() if entry.code], ids=lambda entry: entry.id)
 def test_the_code_runs(
     entry: Entry, shell: InteractiveShell, tmp_path: Path, capsys: pytest.CaptureFixture[str]

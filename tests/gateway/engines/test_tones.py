@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,7 @@ def vowels(rate: int) -> np.ndarray[Any, Any]:
     return np.concatenate(parts)
 
 
+@cache
 def other_sounds(rate: int) -> dict[str, np.ndarray[Any, Any]]:
     times = np.arange(3 * rate) / rate
 
