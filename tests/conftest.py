@@ -55,6 +55,7 @@ def pytest_collection_finish() -> None:
     """The tests themselves are no garbage: whoever looks for some need not go through thousands of them."""
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)
 
 
 @pytest.fixture(autouse=True)
