@@ -70,7 +70,7 @@ PROBES = (
         "something beside the package was installed",
     ),
     Probe("%%aigw openai\nWhat is 6 times 7?", says("42"), "the embedded gateway did not answer"),
-    Probe("print(_.cost)", says("at the list price"), "the table of prices is not there"),
+    Probe("_.cost", says("at the list price"), "the table of prices is not there"),
     Probe("%%aigw openai\nHow do I save the transcript?", says("dataframe"), "the questions and answers are not there"),
     Probe("aigw.ChatPanel('openai')", opens_the_panel, "the panel's script or style is not there"),
 )
