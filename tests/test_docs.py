@@ -18,6 +18,7 @@ import pytest
 import aigw_notebook
 from aigw_notebook import cli, errors, events, providers
 from aigw_notebook.commands import COMMANDS
+from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.options import OPTIONS
 from aigw_notebook.providers import Capabilities, SessionSettings, TurnDetection
 from tests.kernels import Cell, Kernel, running
@@ -376,3 +377,10 @@ def test_the_code_of_a_document_runs(path: Path, kernel: Callable[[str], Cell]) 
         failed = [content["ename"] + ": " + content["evalue"] for content in cell.contents("error")]
         assert (failed, cell.of("stderr")) == ([], []), source
         assert not source.startswith("%%aigw") or cell.of("text/plain")
+
+
+def test_the_readme_shows_the_rows_that_come(gateway: LocalGateway) -> None:
+    with aigw_notebook.connect("openai", gateway=gateway, quiet=True) as session:
+        session.ask("What is 17 times 23?")
+    shown = re.findall(r"(?m)^\d +\d +(\w+) +(\w+) ", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown == [(row["role"], row["kind"]) for row in session.records]
