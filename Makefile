@@ -12,7 +12,7 @@ SOURCES := aigw_notebook tests bench scripts
 # Each treats the messages of widgets in another way: see docs/front-ends.md.
 KERNELS := 6.31.0 7.0.1 7.3.0 7.4.0
 SITE := import sysconfig; print(sysconfig.get_path("purelib"))
-SLOW := conformance or paced or kernel or browser or sdk or live or model or speech or processes or quiet
+SLOW := conformance or sessions or kernel or browser or sdk or live or model or speech or processes or quiet
 # Tests that watch a kernel or a page in time: they get the machine for themselves.
 ALONE := kernel or browser
 SPREAD := -n 3 --dist loadscope
@@ -50,9 +50,9 @@ test-kernels: $(VENV)/.stamp-test ## the kernel tests with every ipykernel that 
 	  echo "ipykernel $$version" && $$env/bin/python -m pytest tests/test_kernel.py $(PYTEST) || exit 1; \
 	done
 
-test-all: $(VENV)/.stamp-venv ## the unit, conformance, paced and kernel tests on every Python that is here (VERSIONS="3.12 3.13" PYTEST="-k stop")
+test-all: $(VENV)/.stamp-venv ## the unit, conformance, sessions and kernel tests on every Python that is here (VERSIONS="3.12 3.13" PYTEST="-k stop")
 	@$(PY) scripts/each_python.py $(VERSIONS) --part "unit=not ($(SLOW))" \
-	  --part conformance=conformance --part paced=paced --part kernel=kernel --pytest="$(PYTEST)"
+	  --part conformance=conformance --part sessions=sessions --part kernel=kernel --pytest="$(PYTEST)"
 
 test-quiet: $(VENV)/.stamp-test chromium ## a spoken conversation in a browser, in real time; wants an idle machine
 	@$(PY) -m pytest -m quiet

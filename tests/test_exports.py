@@ -29,6 +29,8 @@ from aigw_notebook.tables import SCHEMAS
 from aigw_notebook.told import Told
 from aigw_notebook.transcript import Transcript
 
+pytestmark = pytest.mark.sessions
+
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NASTY = '<img src=x onerror=alert(1)> & "--> 00:00:01,000" *bold* `code` [x](javascript:1)\n\n# head {\\an8}'
 

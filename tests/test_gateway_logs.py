@@ -24,6 +24,8 @@ from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.log_rows import LOG_COLUMNS, gateway_logs
 from aigw_notebook.transcript import Transcript
 
+pytestmark = pytest.mark.sessions
+
 ACCOUNT = "0123456789abcdef" * 2
 API_TOKEN = "cfut_api-t0ken-of-the-tests"
 HERE = Endpoint(url="ws://x", kind="embedded", safe="ws://x", where="x")

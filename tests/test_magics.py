@@ -21,6 +21,8 @@ from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.turn import Turn
 
+pytestmark = pytest.mark.sessions
+
 FAST = Pace(first_token_ms=1.0, text_delta_ms=0.0, audio_speed=0.0)
 SLOW = Pace(first_token_ms=1.0, text_delta_ms=100.0, audio_speed=1.0)
 
@@ -298,7 +300,6 @@ def test_a_fault_of_this_package_shows_its_stack(shell: InteractiveShell, capsys
 # ------------------------------------------------------------------------------------------------------------ Interrupt
 
 
-@pytest.mark.paced
 @pytest.mark.parametrize("by_hand", [False, True], ids=["cell", "run_cell_magic"])
 def test_interrupt_keeps_the_session_and_what_was_said(
     run: Run,

@@ -11,6 +11,8 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from aigw_notebook.gateway import LocalGateway
 
+pytestmark = pytest.mark.sessions
+
 Run = Callable[[str], tuple[Any, str, str]]
 
 

@@ -27,6 +27,8 @@ from aigw_notebook.providers.base import Message, counting_ids
 from aigw_notebook.recorded import load
 from aigw_notebook.recording import Recording
 
+pytestmark = pytest.mark.sessions
+
 SPOKEN = Clip(b"".join(ToneVoice().speak("hello there", sample_rate=16_000)), PCM16_16K)
 
 

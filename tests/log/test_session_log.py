@@ -20,6 +20,8 @@ from aigw_notebook.lines import Line
 from aigw_notebook.log.writer import Writer
 from tests.log.making import NOON, add, begun, header, transcript_of, turn, written
 
+pytestmark = pytest.mark.sessions
+
 
 @pytest.fixture
 def writer(home: Path):

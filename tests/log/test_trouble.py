@@ -19,6 +19,8 @@ from aigw_notebook.log.file import LogFile, connected
 from aigw_notebook.log.writer import Writer, writer_of
 from tests.log.making import begun, file_bytes, header, turn, written
 
+pytestmark = pytest.mark.sessions
+
 LATER = len(schema.MIGRATIONS) + 6
 
 

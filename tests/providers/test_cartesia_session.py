@@ -15,6 +15,8 @@ from aigw_notebook.events import AppendText, AudioDelta, CreateResponse, Respons
 from aigw_notebook.gateway.emulators.base import Pace
 from tests.speech import understood_clip
 
+pytestmark = pytest.mark.sessions
+
 
 def connect(gateway: aigw.LocalGateway, **settings: Any) -> Any:
     return aigw.connect("cartesia", gateway=gateway, quiet=True, **settings)
@@ -81,7 +83,6 @@ def test_every_version(gateway: aigw.LocalGateway, version: str) -> None:
         assert "Invalid model" in session.ask("Hello.").error
 
 
-@pytest.mark.paced
 def test_interrupting_cancels_the_context() -> None:
     async def talk(slow: aigw.LocalGateway) -> None:
         async with connect(slow) as session:

@@ -23,6 +23,8 @@ from aigw_notebook.events import (
 from aigw_notebook.gateway.emulators.base import Pace
 from tests.speech import spoken_clip, understood_clip
 
+pytestmark = pytest.mark.sessions
+
 NO_GREETING: dict[str, Any] = {"conversation_config_override": {"agent": {"first_message": ""}}}
 
 
@@ -130,7 +132,6 @@ def test_instructions_and_other_settings_reach_the_agent(gateway: aigw.LocalGate
         assert session.ask("Anything?").text == "Yes."
 
 
-@pytest.mark.paced
 def test_interrupting_ends_the_turn_here() -> None:
     async def talk(slow: aigw.LocalGateway) -> None:
         async with connect(slow) as session:
@@ -146,7 +147,6 @@ def test_interrupting_ends_the_turn_here() -> None:
         asyncio.run(talk(slow))
 
 
-@pytest.mark.paced
 def test_speaking_in_mid_answer_interrupts_the_agent() -> None:
     async def talk(slow: aigw.LocalGateway) -> None:
         async with connect(slow) as session:

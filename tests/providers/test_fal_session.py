@@ -12,6 +12,8 @@ from aigw_notebook.audio.formats import PCM16_24K
 from aigw_notebook.errors import Unsupported, UpstreamRefused
 from tests.speech import understood_clip
 
+pytestmark = pytest.mark.sessions
+
 
 @pytest.fixture
 def session(gateway: aigw.LocalGateway) -> Iterator[aigw.Session]:

@@ -23,6 +23,8 @@ from aigw_notebook.gateway.emulators.base import Pace
 from tests.gateway.emulators.google_driver import understood
 from tests.speech import letters, spoken
 
+pytestmark = pytest.mark.sessions
+
 AT_ONCE = Pace(first_token_ms=0, text_delta_ms=0, audio_speed=0)
 SLOW = Pace(first_token_ms=0, text_delta_ms=20, audio_speed=2.0)
 
@@ -157,7 +159,6 @@ def test_push_to_talk(fast: aigw.LocalGateway) -> None:
         assert letters(turn.user_text) == "whatis7plus5" and turn.records[0]["audio_ms"] > 900
 
 
-@pytest.mark.paced
 def test_the_user_breaks_in_by_voice(slow: aigw.LocalGateway) -> None:
     with connect(slow) as session:
         done: list[ResponseDone] = []
@@ -179,7 +180,6 @@ def test_the_user_breaks_in_by_voice(slow: aigw.LocalGateway) -> None:
         assert (done[0].status, done[0].reason) == ("cancelled", "turn_detected")
 
 
-@pytest.mark.paced
 def test_stop_and_go_on(slow: aigw.LocalGateway) -> None:
     with connect(slow) as session:
         speaking = threading.Event()

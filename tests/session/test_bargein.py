@@ -36,7 +36,7 @@ from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.session import playback
 from tests.speech import spoken
 
-pytestmark = pytest.mark.paced
+pytestmark = pytest.mark.sessions
 
 NO_GREETING: dict[str, Any] = {"conversation_config_override": {"agent": {"first_message": ""}}}
 STORY = "Say: " + "one two three four five six seven eight nine ten " * 6

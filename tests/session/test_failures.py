@@ -27,6 +27,8 @@ from aigw_notebook.errors import (
 from aigw_notebook.events import RawEvent, SessionError
 from tests.peer import Peer, stay
 
+pytestmark = pytest.mark.sessions
+
 SECRET = "cfut-planted-SECRET-0123456789"
 
 

@@ -29,6 +29,8 @@ from aigw_notebook.transcript import Transcript
 from tests.conformance.forms import NEEDS
 from tests.wire import build_event, flow
 
+pytestmark = pytest.mark.sessions
+
 PROVIDERS = ("openai", "google", "elevenlabs")
 LONG = "Say: " + "one two three four five six seven eight nine ten " * 6
 SLOW = Pace(first_token_ms=0, text_delta_ms=20, audio_speed=2.0)
@@ -61,7 +63,6 @@ def columns(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "model"} for row in records]
 
 
-@pytest.mark.paced
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_an_interruption_is_a_row_of_the_turn_it_ended(provider: str, slow: aigw.LocalGateway) -> None:
     async def talk() -> Any:
@@ -90,7 +91,6 @@ def test_a_connection_that_breaks_in_mid_answer_is_a_row_of_its_turn(provider: s
     assert session.turns[0].status == "lost"
 
 
-@pytest.mark.paced
 @pytest.mark.bad_frames(reason="a message of no type that the provider knows, so that it complains")
 def test_an_error_that_comes_in_mid_turn_is_a_row_of_it(slow: aigw.LocalGateway) -> None:
     async def talk() -> Any:

@@ -14,6 +14,8 @@ from aigw_notebook.events import ItemRetrieved, RateLimits, RetrieveItem, Sessio
 from tests.session.conftest import connect
 from tests.speech import spoken_clip
 
+pytestmark = pytest.mark.sessions
+
 
 def test_out_of_band_leaves_no_trace_in_the_conversation(fast: aigw.LocalGateway) -> None:
     with connect(fast, modalities="text") as session:
@@ -108,7 +110,6 @@ def test_close_keeps_the_records_and_ends_everything(fast: aigw.LocalGateway) ->
         session.ask("hello?")
 
 
-@pytest.mark.paced
 def test_close_in_mid_turn_keeps_the_partial_turn(slow: aigw.LocalGateway) -> None:
     begun = threading.Event()
     session = connect(slow, modalities="text").open()

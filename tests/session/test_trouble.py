@@ -11,6 +11,8 @@ from aigw_notebook.gateway import Faults
 from aigw_notebook.gateway.refusals import ANSWERS
 from tests.session.test_failures import one_sentence
 
+pytestmark = pytest.mark.sessions
+
 KEY = "sk-planted-SECRET-0123456789"
 
 

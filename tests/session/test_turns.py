@@ -25,6 +25,8 @@ from aigw_notebook.events import (
 from tests.session.conftest import connect
 from tests.speech import letters, spoken_clip, understood_clip
 
+pytestmark = pytest.mark.sessions
+
 # ------------------------------------------------------------------------------------------------------ text and sound
 
 
@@ -253,7 +255,6 @@ def test_tools_that_cannot_be_declared_are_refused_at_once() -> None:
 # -------------------------------------------------------------------------------------------------------- interruption
 
 
-@pytest.mark.paced
 def test_interrupt_cuts_memory_and_records_to_what_was_heard(slow: aigw.LocalGateway) -> None:
     events = []
     enough = threading.Event()
@@ -300,7 +301,6 @@ def test_interrupt_with_nothing_spoken_does_nothing(fast: aigw.LocalGateway) -> 
         assert session.records == []
 
 
-@pytest.mark.paced
 def test_barge_in_by_voice_ends_the_running_answer(slow: aigw.LocalGateway) -> None:
     """The user speaks into a long answer: the provider stops it, and answers what was said."""
     speaking = threading.Event()

@@ -15,6 +15,8 @@ from aigw_notebook.widgets import chat_driver
 from aigw_notebook.widgets.chat import ChatPanel
 from tests.widgets.page import Page, paneled, texts
 
+pytestmark = pytest.mark.sessions
+
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
 
 

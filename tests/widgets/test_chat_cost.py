@@ -14,6 +14,8 @@ from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.widgets.chat import ChatPanel
 from tests.widgets.page import Page, paneled, texts
 
+pytestmark = pytest.mark.sessions
+
 
 @pytest.fixture(autouse=True)
 def own_prices() -> Iterator[None]:

@@ -10,7 +10,7 @@ from aigw_notebook.gateway import LocalGateway
 from aigw_notebook.gateway.emulators.base import Pace
 from tests.widgets.page import paneled, texts
 
-pytestmark = pytest.mark.paced
+pytestmark = pytest.mark.sessions
 
 SLOW = Pace(first_token_ms=0, text_delta_ms=20, audio_speed=2.0)
 
