@@ -6,13 +6,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-import nbformat
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.browser_harness import CHROMIUM_FLAGS, READY, jupyter  # noqa: E402
+from tests.notebook_files import write_notebook  # noqa: E402
 
 CELLS = [
     "%load_ext aigw_notebook",
@@ -28,9 +28,7 @@ DONE = """(count) => [...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-        kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}}
-        nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), folder / "quickstart.ipynb")
+        write_notebook(folder, "quickstart.ipynb", *CELLS)
         with jupyter("lab", folder, {}) as address, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
             size = {"width": 1180, "height": 800}

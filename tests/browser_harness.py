@@ -68,6 +68,12 @@ IDLE = """(count) => {
 }"""
 
 
+SHOWN = """
+while not speaker.context_state:
+    await asyncio.sleep(0.02)
+"""
+"""A cell that waits until the page has a player for its `speaker`."""
+
 SETTINGS = re.compile(r"^(CLOUDFLARE|CF|AIGW)_|_(API_)?(KEY|TOKEN)$|_PROXY$", re.IGNORECASE)
 """What kernels do not take over from who runs the tests: it could lead them to the real service."""
 
@@ -81,6 +87,11 @@ OWN_FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR", "AIGW_NOT
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def told(path: Path) -> Any:
+    """What a cell wrote down as JSON."""
+    return json.loads(path.read_text())
 
 
 @contextmanager

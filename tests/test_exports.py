@@ -29,8 +29,6 @@ from aigw_notebook.tables import SCHEMAS
 from aigw_notebook.told import Told
 from aigw_notebook.transcript import Transcript
 
-pytestmark = pytest.mark.sessions
-
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NASTY = '<img src=x onerror=alert(1)> & "--> 00:00:01,000" *bold* `code` [x](javascript:1)\n\n# head {\\an8}'
 
@@ -248,6 +246,7 @@ def test_the_suffix_says_what_is_written(suffix: str, nasty: Transcript, tmp_pat
         assert [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] == nasty.records
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_no_file_holds_a_credential(suffix: str, gateway: LocalGateway, tmp_path: Path) -> None:
     key = "sk-proj-planted0123456789abcdef0123456789abcdef"
@@ -327,6 +326,7 @@ def test_what_cannot_be_saved_is_said_before_a_file_is_there(
 # -------------------------------------------------------------------------------------------------- a real session
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("provider", ["openai", "google", "elevenlabs"])
 def test_a_spoken_session_is_saved_and_exported(provider: str, gateway: LocalGateway, tmp_path: Path) -> None:
     with connect(provider, gateway=gateway, quiet=True) as session:

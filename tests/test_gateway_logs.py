@@ -24,8 +24,6 @@ from aigw_notebook.gateway.emulators.base import Pace
 from aigw_notebook.log_rows import LOG_COLUMNS, gateway_logs
 from aigw_notebook.transcript import Transcript
 
-pytestmark = pytest.mark.sessions
-
 ACCOUNT = "0123456789abcdef" * 2
 API_TOKEN = "cfut_api-t0ken-of-the-tests"
 HERE = Endpoint(url="ws://x", kind="embedded", safe="ws://x", where="x")
@@ -38,6 +36,7 @@ def test_it_is_a_name_of_the_package_even_after_its_module_was_imported() -> Non
     assert aigw.gateway_logs is gateway_logs and not isinstance(aigw.gateway_logs, ModuleType)
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("provider", ["openai", "google"])
 def test_the_row_of_a_session_has_its_tokens_and_its_id(
     make_local: Callable[..., aigw.LocalGateway], provider: str
@@ -55,6 +54,7 @@ def test_the_row_of_a_session_has_its_tokens_and_its_id(
     assert row["cost"] is None and row["events"] > 4
 
 
+@pytest.mark.sessions
 def test_a_provider_that_reports_no_tokens_has_none() -> None:
     with aigw.connect("cartesia", quiet=True) as session:
         session.ask("Say this.")
@@ -62,6 +62,7 @@ def test_a_provider_that_reports_no_tokens_has_none() -> None:
     assert (row["provider"], row["tokens_in"], row["tokens_out"]) == ("cartesia", None, None)
 
 
+@pytest.mark.sessions
 def test_rows_come_newest_first_with_the_same_keys() -> None:
     sessions = []
     for provider in ("openai", "deepgram", "openai"):
@@ -77,6 +78,7 @@ def test_rows_come_newest_first_with_the_same_keys() -> None:
     assert len(gateway_logs(search=sessions[0].session_id)) == len(gateway_logs(session=sessions[0].session_id)) == 1
 
 
+@pytest.mark.sessions
 def test_times_without_a_zone_are_local() -> None:
     with aigw.connect("openai", quiet=True):
         before = datetime.now() - timedelta(minutes=1)
@@ -85,6 +87,7 @@ def test_times_without_a_zone_are_local() -> None:
     assert gateway_logs(end=before.astimezone(timezone(timedelta(hours=9)))) == []
 
 
+@pytest.mark.sessions
 def test_more_rows_than_a_page_holds_are_fetched(
     make_local: Callable[..., aigw.LocalGateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +101,7 @@ def test_more_rows_than_a_page_holds_are_fetched(
     assert len(gateway_logs(gateway, limit=3)) == 3
 
 
+@pytest.mark.sessions
 def test_a_gateway_is_named_in_any_way(make_local: Callable[..., aigw.LocalGateway]) -> None:
     gateway = make_local(gateway="mine", account="me")
     with aigw.connect("openai", gateway=gateway, quiet=True) as session:
@@ -115,6 +119,7 @@ def test_a_gateway_is_named_in_any_way(make_local: Callable[..., aigw.LocalGatew
     assert (caught.value.status, caught.value.code) == (401, 10000) and "wr0ng" not in str(caught.value)
 
 
+@pytest.mark.sessions
 def test_the_environment_names_the_gateway(
     make_local: Callable[..., aigw.LocalGateway], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +131,7 @@ def test_the_environment_names_the_gateway(
     assert [row["session"] for row in gateway_logs()] == [session.session_id]
 
 
+@pytest.mark.sessions
 def test_a_session_with_full_metadata_is_joined_by_its_log_id(make_local: Callable[..., aigw.LocalGateway]) -> None:
     gateway = make_local()
     mine = aigw.Gateway(
@@ -145,6 +151,7 @@ def test_a_session_with_full_metadata_is_joined_by_its_log_id(make_local: Callab
     assert gateway_logs(mine, session="s000000000000") == []
 
 
+@pytest.mark.sessions
 def test_an_async_session_is_joined_too() -> None:
     async def play() -> list[dict[str, Any]]:
         async with aigw.connect("openai", quiet=True) as session:
@@ -154,6 +161,7 @@ def test_an_async_session_is_joined_too() -> None:
     assert len(asyncio.run(play())) == 1
 
 
+@pytest.mark.sessions
 def test_the_line_magic_shows_them(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     logs: Any = COMMANDS["logs"]
     magics: Any = None
@@ -427,6 +435,7 @@ def test_an_answer_without_end_is_cut_off(cloudflare: Cloudflare, monkeypatch: p
         gateway_logs()
 
 
+@pytest.mark.sessions
 def test_nobody_there_is_said_without_the_token(cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = aigw.LocalGateway().start()
     url = gateway.url

@@ -27,8 +27,6 @@ from aigw_notebook.providers.base import Message, counting_ids
 from aigw_notebook.recorded import load
 from aigw_notebook.recording import Recording
 
-pytestmark = pytest.mark.sessions
-
 SPOKEN = Clip(b"".join(ToneVoice().speak("hello there", sample_rate=16_000)), PCM16_16K)
 
 
@@ -68,6 +66,7 @@ def _is_time(name: str) -> bool:
     return name.endswith("_ms") and name not in ("audio_ms", "heard_ms")
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("provider", sorted(set(providers.BUILT_IN)))
 def test_a_replayed_session_is_the_recorded_one(provider: str, gateway: LocalGateway, tmp_path: Path) -> None:
     with connect(provider, gateway=gateway, quiet=True) as session:
@@ -81,6 +80,7 @@ def test_a_replayed_session_is_the_recorded_one(provider: str, gateway: LocalGat
     assert without_ids(again.transcript().records) == without_ids(session.records)
 
 
+@pytest.mark.sessions
 def test_a_replayed_session_can_be_replayed_strictly(gateway: LocalGateway) -> None:
     recording = recorded("openai", gateway)
     with replay(recording, speed=0, match="strict") as playing:
@@ -89,6 +89,7 @@ def test_a_replayed_session_can_be_replayed_strictly(gateway: LocalGateway) -> N
     assert playing.divergences == []
 
 
+@pytest.mark.sessions
 def test_another_question_ends_the_replay_and_is_shown(gateway: LocalGateway) -> None:
     recording = recorded("openai", gateway)
     with replay(recording, speed=0) as playing:
@@ -101,6 +102,7 @@ def test_another_question_ends_the_replay_and_is_shown(gateway: LocalGateway) ->
     assert "1 divergences" in repr(playing)
 
 
+@pytest.mark.sessions
 def test_another_question_is_no_matter_where_matching_is_off(gateway: LocalGateway) -> None:
     recording = recorded("openai", gateway)
     with replay(recording, speed=0, match="ignore") as playing:
@@ -110,6 +112,7 @@ def test_another_question_is_no_matter_where_matching_is_off(gateway: LocalGatew
     assert len(frames(session.recording(), "received")) == len(frames(recording, "received"))
 
 
+@pytest.mark.sessions
 def test_a_replay_says_which_file_it_plays_and_costs_nothing(gateway: LocalGateway, tmp_path: Path) -> None:
     with connect("openai", gateway=gateway, quiet=True) as session:
         talk(session)
@@ -126,6 +129,7 @@ def test_a_replay_says_which_file_it_plays_and_costs_nothing(gateway: LocalGatew
     assert unnamed.plays == f"session {session.session_id}" and gateway.plays == ""
 
 
+@pytest.mark.sessions
 def test_a_gateway_that_plays_has_no_other_route(gateway: LocalGateway) -> None:
     recording = recorded("openai", gateway)
     with replay(recording) as playing:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
 from aigw_notebook import Clip
-from tests.browser_harness import IDLE, SHOTS, lab_url, opened, run_all, wait_until
+from tests.browser_harness import IDLE, SHOTS, SHOWN, lab_url, opened, run_all, told, wait_until
 from tests.notebook_files import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -32,12 +30,6 @@ def pitch(clip):
 
 LINE = "document.querySelector('.aigw-sound-line').textContent"
 TROUBLE = "document.querySelector('.aigw-sound-trouble').textContent"
-
-
-def told(path: Path) -> dict[str, Any]:
-    """What a cell wrote down."""
-    values: dict[str, Any] = json.loads(path.read_text())
-    return values
 
 
 RECORD = """
@@ -149,11 +141,6 @@ HALF_DUPLEX = """
 speaker = aigw.Speaker()
 mic.half_duplex = True
 display(mic, speaker)
-"""
-
-SHOWN = """
-while not speaker.context_state:
-    await asyncio.sleep(0.02)
 """
 
 SPEAK = """

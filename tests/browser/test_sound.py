@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 from playwright.sync_api import Browser, Page
 
 from tests.browser.tapping import TAP, heard
-from tests.browser_harness import IDLE, SHOTS, lab_url, opened, run_all, wait_until
+from tests.browser_harness import IDLE, SHOTS, SHOWN, lab_url, opened, run_all, told, wait_until
 from tests.notebook_files import write_notebook
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -37,12 +35,7 @@ def tell(name, **values):
 
 SHOW = "display(speaker)\ndisplay(speaker)"
 
-SHOWN = """
-while not speaker.context_state:
-    await asyncio.sleep(0.02)
-await asyncio.sleep(0.3)
-"""
-"""Until the page has a player, and the test its tap."""
+TAPPED = f"{SHOWN}await asyncio.sleep(0.3)"
 
 QUIET = "() => window.tap.onsets.length > 0 && window.tap.silences.length >= window.tap.onsets.length"
 
@@ -52,14 +45,8 @@ def signal() -> NDArray[np.int16]:
     return ((np.arange(96_000) * 7919) % 65_521 - 32_760).astype("<i2") | np.int16(1)
 
 
-def told(path: Path) -> dict[str, Any]:
-    """What a cell wrote down."""
-    values: dict[str, Any] = json.loads(path.read_text())
-    return values
-
-
 def notebook(folder: Path, name: str, *cells: str) -> Path:
-    return write_notebook(folder, name, SETUP, SHOW, SHOWN, *cells)
+    return write_notebook(folder, name, SETUP, SHOW, TAPPED, *cells)
 
 
 @contextmanager

@@ -20,8 +20,6 @@ from aigw_notebook.lines import Line
 from aigw_notebook.log.writer import Writer
 from tests.log.making import NOON, add, begun, header, transcript_of, turn, written
 
-pytestmark = pytest.mark.sessions
-
 
 @pytest.fixture
 def writer(home: Path):
@@ -30,6 +28,7 @@ def writer(home: Path):
     writer.close()
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("provider", sorted(set(providers.BUILT_IN)))
 def test_a_session_is_in_the_log_as_it_was(provider: str, gateway: LocalGateway) -> None:
     with connect(provider, gateway=gateway, quiet=True) as session:
@@ -50,6 +49,7 @@ def test_a_session_is_in_the_log_as_it_was(provider: str, gateway: LocalGateway)
     assert session.log.mode == "on" and session.log.dropped == session.log.waiting == session.log.late == 0
 
 
+@pytest.mark.sessions
 def test_a_finished_turn_is_in_the_file_when_ask_returns(home: Path, gateway: LocalGateway) -> None:
     with connect("openai", gateway=gateway, quiet=True) as session:
         for number in range(1, 4):
@@ -59,6 +59,7 @@ def test_a_finished_turn_is_in_the_file_when_ask_returns(home: Path, gateway: Lo
                 assert [line.kind for line in reader.lines(session.session_id)].count("ended") == number
 
 
+@pytest.mark.sessions
 def test_a_session_that_could_not_be_opened_is_closed_in_the_log() -> None:
     with pytest.raises(Unreachable):
         connect("openai", gateway="ws://127.0.0.1:9/v1/a/b", token="t", quiet=True).open()
@@ -69,6 +70,7 @@ def test_a_session_that_could_not_be_opened_is_closed_in_the_log() -> None:
 # -------------------------------------------------------------------------------------------------------- the modes
 
 
+@pytest.mark.sessions
 def test_off_keeps_nothing_and_says_so(home: Path, gateway: LocalGateway) -> None:
     with connect("openai", gateway=gateway, quiet=True, log="off") as session:
         session.ask("Count to three.")
@@ -78,6 +80,7 @@ def test_off_keeps_nothing_and_says_so(home: Path, gateway: LocalGateway) -> Non
     assert not home.exists()
 
 
+@pytest.mark.sessions
 def test_memory_keeps_it_with_the_session(home: Path, gateway: LocalGateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIGW_NOTEBOOK_LOG", "memory")
     with connect("openai", gateway=gateway, quiet=True) as session:
@@ -87,6 +90,7 @@ def test_memory_keeps_it_with_the_session(home: Path, gateway: LocalGateway, mon
     assert not home.exists()
 
 
+@pytest.mark.sessions
 def test_an_unknown_mode_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="log='sometimes' is not known; use one of: on, memory, off"):
         connect("openai", log="sometimes")
@@ -95,6 +99,7 @@ def test_an_unknown_mode_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> 
         connect("openai")
 
 
+@pytest.mark.sessions
 def test_the_first_session_says_where_the_log_is(home: Path, gateway: LocalGateway, capsys) -> None:
     for _ in range(2):
         connect("openai", gateway=gateway).open().close()
@@ -102,6 +107,7 @@ def test_the_first_session_says_where_the_log_is(home: Path, gateway: LocalGatew
     assert len(said) == 1 and "log.sqlite3" in said[0] and "purge" in said[0]
 
 
+@pytest.mark.sessions
 def test_a_quiet_session_says_nothing(gateway: LocalGateway, capsys) -> None:
     connect("openai", gateway=gateway, quiet=True).open().close()
     assert capsys.readouterr().out == ""

@@ -19,8 +19,6 @@ from aigw_notebook.log.file import LogFile, connected
 from aigw_notebook.log.writer import Writer, writer_of
 from tests.log.making import begun, file_bytes, header, turn, written
 
-pytestmark = pytest.mark.sessions
-
 LATER = len(schema.MIGRATIONS) + 6
 
 
@@ -52,6 +50,7 @@ TROUBLES: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_session_goes_on_in_memory(trouble: str, home: Path, gateway: LocalGateway, caplog) -> None:
     spoil, sentence = TROUBLES[trouble]
@@ -161,6 +160,7 @@ def test_a_read_only_file_is_done_without(home: Path, caplog, monkeypatch: pytes
     writer.close()
 
 
+@pytest.mark.sessions
 def test_the_next_session_tries_the_file_anew(home: Path, gateway: LocalGateway) -> None:
     corrupt(home / "log.sqlite3")
     with connect("openai", gateway=gateway, quiet=True) as session:
@@ -216,6 +216,7 @@ def test_a_migration_that_fails_changes_nothing(home: Path, monkeypatch: pytest.
         assert reader.records() == []
 
 
+@pytest.mark.sessions
 def test_the_first_migration_makes_the_format_that_was_published() -> None:
     db = sqlite3.connect(":memory:", isolation_level=None)
     schema.prepare(db)

@@ -29,8 +29,6 @@ from aigw_notebook.transcript import Transcript
 from tests.conformance.forms import NEEDS
 from tests.wire import build_event, flow
 
-pytestmark = pytest.mark.sessions
-
 PROVIDERS = ("openai", "google", "elevenlabs")
 LONG = "Say: " + "one two three four five six seven eight nine ten " * 6
 SLOW = Pace(first_token_ms=0, text_delta_ms=20, audio_speed=2.0)
@@ -45,6 +43,7 @@ def kinds(session: Any, *wanted: str) -> list[tuple[str, int]]:
     return [(row["kind"], row["turn"]) for row in session.records if row["kind"] in wanted]
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_call_and_its_result_are_rows_of_their_turn(provider: str, fast: aigw.LocalGateway) -> None:
     def weather(city: str) -> str:
@@ -63,6 +62,7 @@ def columns(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "model"} for row in records]
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_an_interruption_is_a_row_of_the_turn_it_ended(provider: str, slow: aigw.LocalGateway) -> None:
     async def talk() -> Any:
@@ -80,6 +80,7 @@ def test_an_interruption_is_a_row_of_the_turn_it_ended(provider: str, slow: aigw
     assert kinds(asyncio.run(talk()), "interruption") == [("interruption", 1)]
 
 
+@pytest.mark.sessions
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_a_connection_that_breaks_in_mid_answer_is_a_row_of_its_turn(provider: str) -> None:
     with aigw.LocalGateway(pace=SLOW, faults=Faults(close=1011, close_after=6)) as gateway:
@@ -91,6 +92,7 @@ def test_a_connection_that_breaks_in_mid_answer_is_a_row_of_its_turn(provider: s
     assert session.turns[0].status == "lost"
 
 
+@pytest.mark.sessions
 @pytest.mark.bad_frames(reason="a message of no type that the provider knows, so that it complains")
 def test_an_error_that_comes_in_mid_turn_is_a_row_of_it(slow: aigw.LocalGateway) -> None:
     async def talk() -> Any:
@@ -166,6 +168,7 @@ def test_who_breaks_in_begins_the_turn_of_the_interruption() -> None:
 # ---------------------------------------------------------------------------------------------------------- seams
 
 
+@pytest.mark.sessions
 def test_a_session_that_takes_up_another_begins_with_a_seam(fast: aigw.LocalGateway) -> None:
     handles: list[str] = []
 
@@ -188,6 +191,7 @@ def test_a_session_that_takes_up_another_begins_with_a_seam(fast: aigw.LocalGate
     assert columns(again.recording().transcript().records) == columns(again.records)
 
 
+@pytest.mark.sessions
 def test_the_end_that_a_provider_announces_is_a_seam() -> None:
     with aigw.LocalGateway(faults=Faults(expire_after_ms=300)) as gateway:
         with aigw.connect("google", gateway=gateway, quiet=True) as session:
